@@ -1,0 +1,105 @@
+# Every target sets up .venv by itself: a Python between 3.11 and 3.13 and make are all it needs.
+
+PYTHON ?= python3.13 python3.12 python3.11 python3 python
+T ?= tests
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Use
+
+.PHONY: install demo serve
+
+install: $(READY) ## Set everything up in .venv, pinned and checked by hash
+
+demo: $(READY) ## Set everything up and tell the whole story on embedded parts
+	$(BIN)/disqua demo $(ARGS)
+
+serve: $(READY) ## Run the server (ARGS="--port 9000")
+	$(BIN)/disqua serve $(ARGS)
+
+##@ Develop
+
+.PHONY: test coverage check format hooks schema lock clean
+
+test: $(READY) ## Run the tests (T=tests/domain/test_answer.py for one file)
+	$(BIN)/pytest $(T)
+
+coverage: $(READY) ## Run the tests and measure them: all of domain/ by branch, 95 % of everything
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+	$(BIN)/coverage report --include='domain/*' --fail-under=100
+
+check: lint types architecture schema-in-step coverage ## Check everything that CI checks
+
+format: $(READY) ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+hooks: $(READY) ## Have git run the quick checks before each commit
+	$(BIN)/pre-commit install
+
+schema: $(READY) ## Write schema.graphql from the code
+	$(BIN)/disqua schema > $(VENV)/schema.graphql
+	mv $(VENV)/schema.graphql schema.graphql
+
+lock: ## Pin what pyproject.toml asks for (UPGRADE=1 takes the newest versions)
+	@test -x $(BIN)/uv || $(MAKE) install
+	$(BIN)/$(PIN) pyproject.toml -o requirements.lock
+	$(BIN)/$(PIN) -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove .venv and every cache; the data folder stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
+
+##@ The parts of check
+
+.PHONY: lint types architecture schema-in-step
+
+lint: $(READY) ## Is the code formatted, and does the linter agree?
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: $(READY) ## Are the types sound?
+	$(BIN)/mypy
+
+architecture: $(READY) ## Does every import point where it may?
+	$(BIN)/lint-imports --no-logo
+
+schema-in-step: $(READY) ## Is schema.graphql what the code says?
+	$(BIN)/disqua schema | diff -u schema.graphql -
+
+# Plumbing.
+
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+PIN := uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --quiet $(if $(UPGRADE),--upgrade)
+
+.PHONY: help
+
+help:
+	@awk 'BEGIN { FS = ":.*## "; print "make TARGET" } \
+	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The mark is set last, so that a set-up that was interrupted is made again from nothing.
+$(READY): pyproject.toml requirements-dev.lock
+	@echo "Setting up $(VENV), once and for about half a minute"
+	@for python in $(PYTHON); do \
+	    $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+	    found=$$python; \
+	    $$python -c 'import ensurepip, venv' 2>/dev/null || continue; \
+	    rm -rf $(VENV); \
+	    exec $$python -m venv $(VENV); \
+	done; \
+	if [ -n "$$found" ]; then \
+	    echo "$$found cannot make virtual environments; on Debian and Ubuntu: apt-get install $$(basename $$found)-venv" >&2; \
+	else \
+	    echo "No Python from 3.11 to 3.13 here; install one, or name it with make PYTHON=/path/to/python3.12" >&2; \
+	fi; exit 1
+	@$(PIP) --only-binary :all: --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,264 @@
+"""How to ask one CRM: a connector's settings, when they are valid, what a change of them undoes."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import idna
+
+from domain.deep_link import template_problem
+from domain.errors import InvalidConnector, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from domain.identity import ConnectorId
+    from domain.secret import Secret
+
+MAX_CONNECTORS: Final = 25
+MAX_POSITION: Final = 2**31 - 1  # the largest GraphQL Int
+_MAX_NAME = 100
+_MAX_URL = 2048
+_MAX_HEADER_NAME = 64
+_MAX_HEADER_VALUE = 4096
+_MAX_TTL_HOURS = 8760
+_MAX_PORT = 65535
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token, RFC 9110, 5.6.2
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_RESERVED_HEADERS = frozenset(
+    "cache-control connection cookie cookie2 date expect forwarded from host http2-settings keep-alive max-forwards origin "
+    "pragma range referer set-cookie te trailer transfer-encoding upgrade user-agent via traceparent tracestate".split()
+)
+_RESERVED_PREFIXES = ("accept", "content-", "if-", "proxy-", "sec-", "x-forwarded-", "webhook-")
+_URL_CHARACTERS = re.compile(r"[^\s\\<>\"^`{|}\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")  # RFC 1123, 2.1, and the underscore of real networks
+_MAX_HOST = 253  # RFC 1035, 2.3.4, in text
+_IPV6_SITE = re.compile(r"\[[0-9a-fA-F.]*:[0-9a-fA-F:.]*\](?::[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorSettings:
+    """What an admin decides about a connector; the secret itself stays write-only."""
+
+    name: str
+    lookup_url: str
+    secret_header_name: str | None
+    has_secret: bool
+    link_template: str | None
+    cache_ttl: timedelta
+    """How long an answer stays fresh; zero = never. Stored and shown in whole hours."""
+    log_results: bool
+    enabled: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector(ConnectorSettings):
+    """Stored settings."""
+
+    id: ConnectorId
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPolicy:
+    """What the operator allows a connector to name."""
+
+    plain_http: bool
+    address_allowed: Callable[[IPv4Address | IPv6Address], bool]
+
+
+def check_settings(settings: ConnectorSettings, secret: Secret | None, policy: EndpointPolicy) -> None:
+    """Raise InvalidConnector with every problem at once; ``secret`` is a new value, None when there is none to judge."""
+    problems = [
+        *_name_problems(settings.name),
+        *_problem("lookupUrl", _url_problem(settings.lookup_url, policy)),
+        *_secret_problems(settings, secret),
+        *_problem("linkTemplate", template_problem(settings.link_template) if settings.link_template is not None else None),
+        *_number_problems(settings),
+    ]
+    if problems:
+        raise InvalidConnector(problems)
+
+
+def check_room(existing: int) -> None:
+    """Raise InvalidConnector when the workspace has as many connectors as it may have."""
+    if existing >= MAX_CONNECTORS:
+        raise InvalidConnector([Problem("input", f"A workspace can have at most {MAX_CONNECTORS} connectors.")])
+
+
+@dataclass(frozen=True, slots=True)
+class Upheaval:
+    """What a change of settings undoes."""
+
+    forgets_failures: bool
+    drops_answers: bool
+
+
+def upheaval(before: ConnectorSettings, after: ConnectorSettings, *, secret_changed: bool) -> Upheaval:
+    """A new URL, header or secret makes old failures meaningless; a new URL makes old answers so, too."""
+    url_changed = before.lookup_url != after.lookup_url
+    header_changed = before.secret_header_name != after.secret_header_name
+    return Upheaval(forgets_failures=url_changed or header_changed or secret_changed, drops_answers=url_changed)
+
+
+class Unchanged(Enum):
+    """The mark of a secret that a change does not mention."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+
+
+def changed_settings(
+    current: Connector, changes: Mapping[str, Any], secret: Secret | Unchanged | None
+) -> ConnectorSettings:
+    """The settings after a change, not yet checked: ``changes`` holds the members that it mentions.
+
+    A secret never follows the URL to another origin: header name and secret go unless the same change sets them.
+    """
+    settings = replace(current, **changes)
+    has_secret = current.has_secret if secret is UNCHANGED else secret is not None
+    if not same_origin(current.lookup_url, settings.lookup_url):
+        name = settings.secret_header_name if "secret_header_name" in changes else None
+        return replace(settings, secret_header_name=name, has_secret=has_secret and secret is not UNCHANGED)
+    return replace(settings, has_secret=has_secret)
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two lookup URLs share scheme, host and port (RFC 6454): only then may a stored secret follow.
+
+    A text that is no URL shares its origin with nothing.
+    """
+    try:
+        return _origin(one) == _origin(other)
+    except ValueError:
+        return False
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, _ascii_host(parts).rstrip("."), parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def _problem(field: str, message: str | None) -> list[Problem]:
+    return [Problem(field, message)] if message else []
+
+
+def _name_problems(name: str) -> list[Problem]:
+    if not 1 <= len(name) <= _MAX_NAME or not name.strip():
+        return [Problem("name", f"The name must have 1 to {_MAX_NAME} characters.")]
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", name):
+        return [Problem("name", "The name contains a control character.")]
+    return []
+
+
+def _secret_problems(settings: ConnectorSettings, secret: Secret | None) -> list[Problem]:
+    problems = []
+    name = settings.secret_header_name
+    if name is not None:
+        problems += _problem("secretHeaderName", _header_name_problem(name))
+    if secret is not None:
+        problems += _problem("secretHeaderValue", _header_value_problem(secret.reveal()))
+    if name is not None and not settings.has_secret:
+        problems.append(Problem("secretHeaderValue", "A header name needs a value: set both or neither."))
+    if name is None and settings.has_secret:
+        problems.append(Problem("secretHeaderName", "A header value needs a name: set both or neither."))
+    return problems
+
+
+def _header_name_problem(name: str) -> str | None:
+    if len(name) > _MAX_HEADER_NAME or not _HEADER_NAME.fullmatch(name):
+        return f"The header name must be 1 to {_MAX_HEADER_NAME} letters, digits or any of !#$%&'*+-.^_`|~."
+    if name.lower() in _RESERVED_HEADERS or name.lower().startswith(_RESERVED_PREFIXES):
+        return "HTTP or the request itself uses this header; choose another, for example X-Api-Key."
+    return None
+
+
+def _header_value_problem(value: str) -> str | None:
+    if len(value) > _MAX_HEADER_VALUE or not _HEADER_VALUE.fullmatch(value):
+        return f"The value must be 1 to {_MAX_HEADER_VALUE:,} printable ASCII characters without a space at either end."
+    return None
+
+
+def _number_problems(settings: ConnectorSettings) -> list[Problem]:
+    hours = settings.cache_ttl / timedelta(hours=1)
+    if not 0 <= hours <= _MAX_TTL_HOURS:
+        return [Problem("cacheTtlHours", f"Answers can stay fresh for 0 to {_MAX_TTL_HOURS:,} hours.")]
+    return []
+
+
+def _url_problem(url: str, policy: EndpointPolicy) -> str | None:
+    if len(url) > _MAX_URL:
+        return f"The URL may be at most {_MAX_URL:,} characters long."
+    if not _URL_CHARACTERS.fullmatch(url):
+        return "This is not a URL." if not url else "The URL contains a character that no URL has."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = _ascii_host(parts)
+    except ValueError:
+        return "This is not a URL that can be called."
+    return _scheme_problem(url, parts, policy) or _site_problem(url, parts, port) or _host_problem(host, policy)
+
+
+def _scheme_problem(url: str, parts: SplitResult, policy: EndpointPolicy) -> str | None:
+    if parts.scheme not in {"http", "https"} or not url.lower().startswith(f"{parts.scheme}://"):
+        return "The URL must begin with https://."
+    if parts.scheme == "http" and not policy.plain_http:
+        return "The URL must begin with https://; plain http would send customer data in the clear."
+    return None
+
+
+def _site_problem(url: str, parts: SplitResult, port: int | None) -> str | None:
+    if "@" in parts.netloc:
+        return "The URL may not contain a user name or password; use the secret header."
+    if "#" in url:
+        return "The URL may not have a fragment (#)."
+    if port is not None and not 1 <= port <= _MAX_PORT:
+        return "The port must be between 1 and 65535."
+    if parts.netloc.endswith(":"):
+        return "The URL has a colon but no port."
+    if "[" in parts.netloc and not _IPV6_SITE.fullmatch(parts.netloc):
+        return "Only an IPv6 address, without a zone, stands in brackets."
+    return None
+
+
+def _host_problem(host: str, policy: EndpointPolicy) -> str | None:
+    address = _literal_address(host)
+    if address is not None:
+        return None if policy.address_allowed(address) else "This address is not allowed."
+    name = host.removesuffix(".")
+    if len(name) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        return "The URL needs a valid host name."
+    return None
+
+
+def _ascii_host(parts: SplitResult) -> str:
+    """The host as it will be resolved; raises ValueError (IDNAError is one) where there is none."""
+    host = (parts.hostname or "").lower()
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode("ascii")
+    return host
+
+
+def _literal_address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host names without DNS, in any spelling that a resolver takes (127.1, 0x7f000001)."""
+    try:
+        return IPv6Address(host)
+    except AddressValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host.removesuffix(".")))
+    except OSError:
+        return None

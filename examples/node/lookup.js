@@ -1,0 +1,63 @@
+// Tells the helpdesk which customer an email address belongs to.
+import { createHash, timingSafeEqual } from "node:crypto";
+import { STATUS_CODES } from "node:http";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import express from "express";
+
+const { LOOKUP_SECRET, LOOKUP_PORT = "8101", LOOKUP_DATABASE = join(import.meta.dirname, "customers.sqlite3") } = process.env;
+if (!LOOKUP_SECRET) {
+  console.error("Set LOOKUP_SECRET to the header value that you gave the connector.");
+  process.exit(1);
+}
+
+// Read-only, because a lookup never has to write; prepared, so that an address can never become SQL.
+const customerByEmail = new DatabaseSync(LOOKUP_DATABASE, { readOnly: true }).prepare("SELECT * FROM customers WHERE email = ?");
+
+// Anyone on the internet can send a request, so nothing is read before the secret is right. A plain === would tell
+// by its timing how many characters were; timingSafeEqual throws on unequal lengths, and digests are always equally long.
+const digest = (text) => createHash("sha256").update(text, "latin1").digest();
+const secretDigest = createHash("sha256").update(LOOKUP_SECRET).digest();
+const checkSecret = (request, response, next) =>
+  timingSafeEqual(digest(request.get("X-Api-Key") ?? ""), secretDigest)
+    ? next()
+    : response.status(401).json({ error: "X-Api-Key is missing or wrong." });
+
+const BADGES = { enterprise: ["Enterprise", "green"], business: ["Business", "blue"], trial: ["Trial", "yellow"] };
+
+function answer(customer) {
+  if (!customer) return { found: false };
+  const [badge, badge_color] = customer.blocked ? ["Blocked", "red"] : (BADGES[customer.plan] ?? ["Customer", "gray"]);
+  const fields = {
+    Plan: customer.plan,
+    "Yearly value (CZK)": customer.yearly_value,
+    Seats: customer.seats,
+    "Customer since": customer.since,
+    Owner: customer.owner,
+  };
+  // The panel shows text, five fields at most: what you do not know is left out, numbers become strings (0 is known).
+  const shown = Object.entries(fields).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]]));
+  return { found: true, customer_id: String(customer.id), name: customer.name, badge, badge_color, fields: Object.fromEntries(shown) };
+}
+
+const app = express();
+app.disable("x-powered-by");
+app.post("/lookup", checkSecret, express.json({ limit: "16kb" }), (request, response) => {
+  const email = request.body?.email;
+  if (typeof email !== "string") return response.status(400).json({ error: 'Send a JSON object with a string "email".' });
+  response.json(answer(customerByEmail.get(email)));
+});
+app.all("/lookup", (request, response) => response.status(405).set("Allow", "POST").json({ error: "Use POST." }));
+app.use((request, response) => response.status(404).json({ error: "There is only POST /lookup." }));
+// Express knows an error handler by its four parameters. The message stays here: a parser's quotes the body, with the address.
+app.use((error, request, response, next) => {
+  const status = error.status ?? 500;
+  if (status >= 500) console.error("lookup failed:", error.code ?? error.name);
+  response.status(status).json({ error: status === 400 ? "The body is not JSON." : STATUS_CODES[status] });
+});
+
+// Loopback only: a proxy with a certificate belongs before it, because connectors ask over https.
+app.listen(Number(LOOKUP_PORT), "127.0.0.1", (error) => {
+  if (error) throw error;
+  console.log(`Lookup endpoint on http://127.0.0.1:${LOOKUP_PORT}/lookup`);
+});

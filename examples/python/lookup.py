@@ -1,0 +1,89 @@
+"""Tells the helpdesk which customer an email address belongs to."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, abort, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
+
+SECRET = os.environ.get("LOOKUP_SECRET", "").encode()
+PORT = int(os.environ.get("LOOKUP_PORT", "8103"))
+DATABASE = Path(os.environ.get("LOOKUP_DATABASE", Path(__file__).with_name("customers.sqlite3"))).resolve()
+BADGES = {"enterprise": ("Enterprise", "green"), "business": ("Business", "blue"), "trial": ("Trial", "yellow")}
+
+if not SECRET:
+    sys.exit("Set LOOKUP_SECRET to the header value that you gave the connector.")
+
+app = Flask(__name__)
+app.config["MAX_CONTENT_LENGTH"] = 16 * 1024
+
+
+@app.route("/lookup", methods=["POST"], provide_automatic_options=False)
+def lookup() -> Response:
+    """Read nothing before the secret is right, because anyone on the internet can send a request."""
+    # A plain == would tell by its timing how many characters were right; bytes, because text that is not ASCII would raise.
+    if not hmac.compare_digest(request.headers.get("X-Api-Key", "").encode("latin-1"), SECRET):
+        abort(401, "X-Api-Key is missing or wrong.")
+    question = request.get_json(force=True, silent=True)
+    email = question.get("email") if isinstance(question, dict) else None
+    if not isinstance(email, str):
+        abort(400, 'Send a JSON object with a string "email".')
+    # Not jsonify, which sorts the keys: the panel shows the fields in the order in which they come.
+    return Response(json.dumps(answer(customer_by_email(email))), mimetype="application/json")
+
+
+def customer_by_email(email: str) -> sqlite3.Row | None:
+    """Open read-only, because a lookup never has to write; a parameter, so that an address can never become SQL."""
+    with closing(sqlite3.connect(f"{DATABASE.as_uri()}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        customer: sqlite3.Row | None = database.execute("SELECT * FROM customers WHERE email = ?", (email,)).fetchone()
+        return customer
+
+
+def answer(customer: sqlite3.Row | None) -> dict[str, Any]:
+    """The panel shows text, five fields at most: what you do not know is left out, numbers become strings (0 is known)."""
+    if customer is None:
+        return {"found": False}
+    badge, color = ("Blocked", "red") if customer["blocked"] else BADGES.get(customer["plan"], ("Customer", "gray"))
+    fields = {
+        "Plan": customer["plan"],
+        "Yearly value (CZK)": customer["yearly_value"],
+        "Seats": customer["seats"],
+        "Customer since": customer["since"],
+        "Owner": customer["owner"],
+    }
+    return {
+        "found": True,
+        "customer_id": str(customer["id"]),
+        "name": customer["name"],
+        "badge": badge,
+        "badge_color": color,
+        "fields": {key: str(value) for key, value in fields.items() if value is not None},
+    }
+
+
+@app.errorhandler(HTTPException)
+def refuse(error: HTTPException) -> Response:
+    """Flask's own error pages are HTML; the headers are kept, such as the Allow of a 405."""
+    response = error.get_response()
+    response.data = json.dumps({"error": error.description})
+    response.content_type = "application/json"
+    return response
+
+
+if __name__ == "__main__":
+    # Loopback only: a proxy with a certificate belongs before it, because connectors ask over https.
+    # This server is for trying it out; in production run lookup:app under gunicorn or waitress.
+    server = make_server("127.0.0.1", PORT, app, threaded=True)
+    print(f"Lookup endpoint on http://127.0.0.1:{PORT}/lookup", flush=True)
+    server.serve_forever()

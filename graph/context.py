@@ -1,0 +1,70 @@
+"""What a resolver can reach: one context for each operation, with loaders of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from strawberry.types import Info as StrawberryInfo
+
+from graph.errors import Unauthenticated
+from graph.loaders import Loaders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from domain.connector import EndpointPolicy
+    from domain.identity import Principal, WorkspaceId
+    from lookups.request import Dispatch
+    from lookups.runner import Runner
+    from lookups.updates import Updates
+    from persistence.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts that resolvers speak to; built once, in the composition root."""
+
+    database: Database
+    updates: Updates
+    dispatch: Dispatch
+    runner: Runner
+    endpoint_policy: EndpointPolicy
+    help_url: str
+    now: Callable[[], datetime]
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """Who asks, under which request id, and what has been loaded for this operation or event."""
+
+    services: Services
+    request_id: str
+    principal: Principal | None = None
+    connection_params: dict[str, Any] | None = None
+    """The payload of connection_init, filled in by the WebSocket handler."""
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loaders = Loaders(self)
+
+    @property
+    def caller(self) -> Principal:
+        """The principal; nobody gets here without one."""
+        if self.principal is None:
+            message = "A valid token is needed."
+            raise Unauthenticated(message)
+        return self.principal
+
+    @property
+    def workspace_id(self) -> WorkspaceId:
+        """The caller's workspace: the only source of a tenant, never an argument."""
+        return self.caller.workspace
+
+    def afresh(self, *, request_id: str | None = None) -> Context:
+        """The same caller with loaders that have loaded nothing yet."""
+        return replace(self, request_id=request_id or self.request_id)
+
+
+Info = StrawberryInfo[Context, None]

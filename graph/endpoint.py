@@ -1,0 +1,241 @@
+"""GraphQL over HTTP and server-sent events: who may come in, what is a request, what status an answer has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import orjson
+from cross_web import HTTPException
+from graphql import GraphQLError, OperationType, get_operation_ast, parse
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+
+from domain.identity import Right
+from graph.context import Context, Services
+from graph.errors import ErrorCode
+from graph.limits import MAX_BODY_BYTES, MAX_OPERATIONS_PER_SOCKET
+from graph.socket import SocketAdapter, SocketHandler
+from persistence.database import DatabaseAway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    import strawberry
+    from cross_web import AsyncHTTPRequestAdapter
+    from starlette.types import Message, Receive, Scope, Send
+    from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+    from strawberry.types.unset import UnsetType
+
+    from domain.identity import Principal
+
+_INIT_TIMEOUT = timedelta(seconds=10)
+_SEND_SECONDS = 10.0
+_CODE_OF_STATUS = {
+    401: ErrorCode.UNAUTHENTICATED,
+    403: ErrorCode.FORBIDDEN,
+    413: ErrorCode.LIMIT_EXCEEDED,
+    503: ErrorCode.UNAVAILABLE,
+}
+_STATUS_OF_CODE = {ErrorCode.UNAUTHENTICATED: 401, ErrorCode.UNAVAILABLE: 503}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """How a token is judged and who is told of sockets: what the endpoint needs from above."""
+
+    authenticate: Callable[[str], Awaitable[Principal | None]]
+    """The holder of a bearer token; None for one that is not valid."""
+    allowed_origins: Sequence[str] = ()
+    socket_opened: Callable[[], None] = lambda: None
+    socket_closed: Callable[[], None] = lambda: None
+
+
+class Endpoint(GraphQL[Context, None]):
+    """The ASGI application at /graphql."""
+
+    websocket_adapter_class = SocketAdapter
+    graphql_transport_ws_handler_class = SocketHandler
+
+    def __init__(self, schema: strawberry.Schema, services: Services, door: Door) -> None:
+        super().__init__(
+            schema,
+            graphql_ide=None,
+            allow_queries_via_get=False,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            connection_init_wait_timeout=_INIT_TIMEOUT,
+            max_subscriptions_per_connection=MAX_OPERATIONS_PER_SOCKET,
+            allowed_origins=door.allowed_origins,
+        )
+        self.services = services
+        self.door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or one socket."""
+        if scope["type"] == "websocket":
+            await self._serve_socket(WebSocket(scope, receive, send))
+            return
+        context = Context(services=self.services, request_id=uuid4().hex)
+        try:
+            request = Request(scope, _capped(receive))
+            context.principal = await self._admit(request)
+            response = await self.run(request, context=context)
+        except HTTPException as refusal:
+            response = _error_response(refusal.status_code, refusal.reason, context)
+        except DatabaseAway:
+            response = _error_response(503, "The database cannot be reached at the moment; try again shortly.", context)
+        response.headers["X-Request-Id"] = context.request_id
+        await response(scope, receive, _patient(send))
+
+    async def _serve_socket(self, socket: WebSocket) -> None:
+        self.door.socket_opened()
+        try:
+            await self.run(socket)
+        finally:
+            self.door.socket_closed()
+
+    async def _admit(self, request: Request) -> Principal:
+        principal = await self.principal_of(request.headers.get("authorization"))
+        if principal is None:
+            raise HTTPException(401, "A valid token is needed: Authorization: Bearer …")
+        if not principal.may(Right.ANSWER_TICKETS):
+            raise HTTPException(403, "This token opens only /inbound/email.")
+        if request.method != "POST":
+            raise HTTPException(405, "GraphQL is served to POST requests, and to WebSockets.")
+        return principal
+
+    async def principal_of(self, authorization: object) -> Principal | None:
+        """The holder of the token in an Authorization value; None when there is no valid one."""
+        scheme, _, token = authorization.partition(" ") if isinstance(authorization, str) else ("", "", "")
+        return await self.door.authenticate(token.strip()) if scheme.lower() == "bearer" else None
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
+        """The context of a socket, before anyone has signed in; a request brings its own."""
+        return Context(services=self.services, request_id=uuid4().hex)
+
+    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
+        """Sign in by the token in the payload of connection_init, whose key may be in any case."""
+        payload = {key.lower(): value for key, value in (context.connection_params or {}).items()}
+        context.principal = await self.principal_of(payload.get("authorization"))
+        if context.principal is None or not context.principal.may(Right.ANSWER_TICKETS):
+            raise ConnectionRejectionError
+        return await super().on_ws_connect(context)
+
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
+        """One operation; a query gets JSON whatever else its Accept lists, a subscription needs an event stream."""
+        data = await super().parse_http_body(request)
+        if isinstance(data, list):
+            raise HTTPException(400, "Send one operation for each request.")
+        if not isinstance(data.operation_name, str | None):
+            raise HTTPException(400, "`operationName` must be a string or null.")
+        streaming = data.protocol == "sse"
+        subscribing = (
+            _is_subscription(data.query, data.operation_name) if streaming or "subscription" in (data.query or "") else False
+        )
+        if subscribing and not streaming:
+            raise HTTPException(
+                400, "A subscription is served over WebSocket (graphql-transport-ws) or with Accept: text/event-stream."
+            )
+        return data if subscribing else replace(data, protocol="http")
+
+    def parse_json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
+        """The body as an object; anything else is the client's fault and is told so."""
+        try:
+            document = self.decode_json(data)
+        except ValueError:
+            raise HTTPException(400, "The body is not valid JSON.") from None
+        if not isinstance(document, dict):
+            raise HTTPException(400, "The body must be a JSON object with a `query`.")
+        return document
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Any JSON value; raises JSONDecodeError, for nesting without end and broken UTF-8, too."""
+        try:
+            return json.loads(data)
+        except (RecursionError, UnicodeDecodeError) as error:
+            raise json.JSONDecodeError(str(error), "", 0) from error
+
+    def encode_json(self, data: object) -> str:
+        """Text, never bytes: bytes would travel as binary frames, which browsers' clients do not read."""
+        try:
+            return orjson.dumps(data).decode()
+        except TypeError:  # a client's lone surrogate inside an error message
+            return json.dumps(data)
+
+    def create_response(self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response) -> Response:
+        """An answer with the status that its errors call for."""
+        assert isinstance(response_data, dict)  # noqa: S101 - batches are refused
+        response = super().create_response(response_data, sub_response)
+        errors: list[dict[str, Any]] = response_data.get("errors") or []  # type: ignore[assignment]
+        codes = {error["extensions"]["code"] for error in errors}
+        statuses = [status for code, status in _STATUS_OF_CODE.items() if code in codes]
+        response.status_code = statuses[0] if statuses else response.status_code
+        return response
+
+    async def create_streaming_response(
+        self,
+        request: Request | WebSocket,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """An event stream that ends when the token of its request expires."""
+        principal = await self.principal_of(request.headers.get("authorization"))
+        ends_in = (principal.expires_at - self.services.now()).total_seconds() if principal else 0
+        return await super().create_streaming_response(request, lambda: _until(stream(), ends_in), sub_response, headers)
+
+
+def _is_subscription(query: str | None, operation_name: str | None) -> bool:
+    try:
+        operation = get_operation_ast(parse(query or "", no_location=True), operation_name)
+    except GraphQLError:
+        return False  # the executor will say what is wrong with it
+    return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+
+async def _until(stream: AsyncIterator[str], seconds: float) -> AsyncIterator[str]:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for piece in stream:
+                yield piece
+
+
+def _capped(receive: Receive) -> Receive:
+    """Refuse a body before it is read whole."""
+    received = 0
+
+    async def receive_capped() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise HTTPException(413, f"The body may have at most {MAX_BODY_BYTES:,} bytes.")
+        return message
+
+    return receive_capped
+
+
+def _patient(send: Send) -> Send:
+    """Give up on a reader that takes nothing any more."""
+
+    async def send_patiently(message: Message) -> None:
+        async with asyncio.timeout(_SEND_SECONDS):
+            await send(message)
+
+    return send_patiently
+
+
+def _error_response(status: int, message: str, context: Context) -> Response:
+    code = _CODE_OF_STATUS.get(status, ErrorCode.BAD_REQUEST)
+    error = {"message": message, "extensions": {"code": code, "requestId": context.request_id}}
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 405: {"Allow": "POST"}}.get(status)
+    return Response(orjson.dumps({"errors": [error]}), status, headers, media_type="application/json")

@@ -1,0 +1,159 @@
+"""Errors as the outside sees them: expected ones are types of the schema, all others carry a code and a request id.
+
+GraphQLError
+├── BadRequest
+├── Forbidden
+└── Unauthenticated
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+import structlog
+from graphql import GraphQLError
+from strawberry.extensions import MaskErrors
+
+from domain.errors import InvalidConnector
+from persistence.database import DatabaseAway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from strawberry.types import Info
+    from strawberry.types.field import StrawberryField
+
+    from domain.errors import Problem
+    from graph.context import Context
+
+_SUGGESTION = re.compile(r" Did you mean .*\?$", re.DOTALL)
+_log = structlog.get_logger(__name__)
+
+
+class ErrorCode(StrEnum):
+    """The values of ``extensions.code``; the list is closed."""
+
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    BAD_REQUEST = "BAD_REQUEST"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    UNAVAILABLE = "UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+
+
+class CodedError(GraphQLError):
+    """An error that knows its code."""
+
+    code: ErrorCode
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, extensions={"code": self.code})
+
+
+class BadRequest(CodedError):
+    """The request cannot be understood or asks for something that is not there."""
+
+    code = ErrorCode.BAD_REQUEST
+
+
+class Forbidden(CodedError):
+    """The token is good, but its role may not do this."""
+
+    code = ErrorCode.FORBIDDEN
+
+
+class Unauthenticated(CodedError):
+    """There is no token, or it is not valid."""
+
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class TidyErrors(MaskErrors):
+    """Gives every top-level error a code and the request id; what nobody expected says nothing but its code."""
+
+    def __init__(self, *, production: bool) -> None:
+        super().__init__()
+        self._production = production
+
+    def _process_errors(self, errors: list[GraphQLError]) -> list[GraphQLError]:
+        context: Context = self.execution_context.context
+        return [tidy_error(error, context.request_id, production=self._production) for error in errors]
+
+
+def tidy_error(error: GraphQLError, request_id: str, *, production: bool) -> GraphQLError:
+    """The error as it may leave: code and request id added, everything internal taken away."""
+    if "requestId" in (error.extensions or {}):
+        return error
+    code, message = _code_and_message(error)
+    if code is ErrorCode.INTERNAL:
+        _log.error("internal error", request_id=request_id, path=error.path, exc_info=error.original_error or error)
+    if production:
+        message = _SUGGESTION.sub("", message)
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions={"code": code, "requestId": request_id},
+    )
+
+
+def _code_and_message(error: GraphQLError) -> tuple[ErrorCode, str]:
+    if code := (error.extensions or {}).get("code"):
+        return ErrorCode(code), error.message
+    match error.original_error:
+        case None | GraphQLError():
+            return ErrorCode.BAD_REQUEST, error.message
+        case DatabaseAway():
+            return ErrorCode.UNAVAILABLE, "The database cannot be reached at the moment; try again shortly."
+        case _:
+            return ErrorCode.INTERNAL, "Something went wrong on our side."
+
+
+@strawberry.interface(name="Error", description="What every expected refusal has in common.")
+class Error:
+    """The interface of the refusals that are part of a mutation's result."""
+
+    message: str = strawberry.field(description="One sentence for the person in front of the screen.")
+
+
+@strawberry.type(description="There is nothing with this id in the workspace.")
+class NotFound(Error):
+    """An unknown id, or another workspace's: the two cannot be told apart."""
+
+
+@strawberry.type(description="One thing that is wrong with one member of the input.")
+class InputProblem:
+    """A problem to show beside the input it belongs to."""
+
+    field: str = strawberry.field(
+        description='The member of the input in camelCase, for example "lookupUrl"; "input" for the whole of it.'
+    )
+    message: str = strawberry.field(description="One sentence for the person who filled in the form.")
+
+
+@strawberry.type(description="The input breaks at least one rule; nothing was changed.")
+class InvalidInput(Error):
+    """Every problem at once, so that a form can show them all."""
+
+    problems: list[InputProblem] = strawberry.field(description="Every problem found, in the order of the members.")
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> InvalidInput:
+        """The refusal with these problems."""
+        return cls(
+            message="The input is not valid.",
+            problems=[InputProblem(field=problem.field, message=problem.message) for problem in problems],
+        )
+
+
+class InvalidConnectorHandler(strawberry.ExceptionHandler[InvalidConnector, InvalidInput]):
+    """Turns a refused connector into the member of the result that says so."""
+
+    def handle(self, exception: InvalidConnector, *, field: StrawberryField, info: Info[Any, Any]) -> InvalidInput:  # noqa: ARG002
+        """The refusal as data."""
+        return InvalidInput.of(exception.problems)

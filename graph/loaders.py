@@ -1,0 +1,50 @@
+"""Loading for many tickets at once what would otherwise be read ticket by ticket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from strawberry.dataloader import DataLoader
+
+from domain.panel import Panel, compose_panel
+
+if TYPE_CHECKING:
+    from domain.identity import MessageId, TicketId
+    from domain.ticket import Message
+    from graph.context import Context
+
+_BATCH = 500  # SQLite takes a limited number of variables
+
+
+class MessagePage(NamedTuple):
+    """Which messages of which ticket."""
+
+    ticket_id: TicketId
+    limit: int
+    after: MessageId | None
+
+
+class Loaders:
+    """Lives as long as one operation, or one event of a subscription, so that nothing it holds grows old."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.panels: DataLoader[TicketId, list[Panel]] = DataLoader(self._load_panels, max_batch_size=_BATCH)
+        self.messages: DataLoader[MessagePage, list[Message]] = DataLoader(self._load_messages, max_batch_size=_BATCH)
+
+    async def _load_panels(self, ticket_ids: list[TicketId]) -> list[list[Panel]]:
+        async with self._context.services.database.reading(self._context.workspace_id) as store:
+            standings = await store.answers.standings(ticket_ids)
+        return [
+            [compose_panel(ticket_id, known.connector, known.standing) for known in standings[ticket_id]]
+            for ticket_id in ticket_ids
+        ]
+
+    async def _load_messages(self, pages: list[MessagePage]) -> list[list[Message]]:
+        loaded: dict[MessagePage, list[Message]] = {}
+        async with self._context.services.database.reading(self._context.workspace_id) as store:
+            for limit, after in {(page.limit, page.after) for page in pages}:
+                ticket_ids = [page.ticket_id for page in pages if (page.limit, page.after) == (limit, after)]
+                found = await store.messages.of_tickets(ticket_ids, limit, after=after)
+                loaded |= {MessagePage(ticket_id, limit, after): messages for ticket_id, messages in found.items()}
+        return [loaded[page] for page in pages]

@@ -1,0 +1,100 @@
+"""What can be read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+import structlog
+
+from domain import ticket
+from domain.identity import ConnectorId, TicketId
+from domain.lookup import Occasion
+from graph.context import Context, Info
+from graph.errors import Unauthenticated
+from graph.pages import After, Connection, First, check_first, number_after
+from graph.rights import MayConfigure
+from graph.types import Connector, Role, Ticket, Viewer, Workspace, uuid_of
+from lookups.request import request_lookups, wanted
+from persistence.database import DatabaseAway
+
+_log = structlog.get_logger(__name__)
+
+
+@strawberry.type(description="Everything that can be read. All of it belongs to the workspace of the token.")
+class Query:
+    """The roots of reading."""
+
+    @strawberry.field(description="Whoever holds the token of this request.")
+    async def viewer(self, info: Info) -> Viewer:
+        """The caller with the workspace."""
+        caller = info.context.caller
+        async with info.context.services.database.operator_reading() as store:
+            workspace = await store.workspaces.get(caller.workspace)
+        if workspace is None:
+            message = "The token is for a workspace that does not exist."
+            raise Unauthenticated(message)
+        return Viewer(name=caller.name, role=Role(caller.role), workspace=Workspace.of(workspace))
+
+    @strawberry.field(
+        description="One ticket; null when it is unknown in this workspace. Opening a ticket starts a lookup (VIEW) at each "
+        "connector that has no fresh answer and whose newest lookup did not fail; the panels then say `refreshing`."
+    )
+    async def ticket(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The ticket's id.")],
+    ) -> Ticket | None:
+        """One ticket, after the lookups that viewing it calls for have been committed."""
+        ticket_id = uuid_of(id)
+        if ticket_id is None:
+            return None
+        context = info.context
+        async with context.services.database.reading(context.workspace_id) as store:
+            found = await store.tickets.get(TicketId(ticket_id))
+            standings = (await store.answers.standings([found.id]))[found.id] if found else []
+        if found is None:
+            return None
+        if wanted(standings, Occasion.TICKET_VIEWED, context.services.now()):
+            await _request_view(context, found)
+        return Ticket.of(found)
+
+    @strawberry.field(description="The tickets, newest first.")
+    async def tickets(self, info: Info, first: First = 20, after: After = None) -> Connection[Ticket]:
+        """One page of tickets; listing them starts no lookup."""
+        before = number_after(after)
+        async with info.context.services.database.reading(info.context.workspace_id) as store:
+            found = await store.tickets.newest(check_first(first) + 1, before=before)
+        return Connection.of([Ticket.of(ticket) for ticket in found], [ticket.number for ticket in found], first)
+
+    @strawberry.field(permission_classes=[MayConfigure], description="One connector; null when it is unknown. For admins.")
+    async def connector(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The connector's id.")],
+    ) -> Connector | None:
+        """One connector."""
+        connector_id = uuid_of(id)
+        if connector_id is None:
+            return None
+        async with info.context.services.database.reading(info.context.workspace_id) as store:
+            found = await store.connectors.get(ConnectorId(connector_id))
+        return Connector.of(found) if found else None
+
+    @strawberry.field(permission_classes=[MayConfigure], description="All connectors in panel order. For admins.")
+    async def connectors(self, info: Info) -> list[Connector]:
+        """Every connector, the disabled ones too."""
+        async with info.context.services.database.reading(info.context.workspace_id) as store:
+            return [Connector.of(connector) for connector in await store.connectors.all()]
+
+
+async def _request_view(context: Context, viewed: ticket.Ticket) -> None:
+    """Start what viewing calls for; a ticket that can be read is shown even when nothing can be written."""
+    services = context.services
+    try:
+        async with services.database.workspace(context.workspace_id) as store:
+            requested = await request_lookups(store, viewed, Occasion.TICKET_VIEWED, now=services.now())
+    except DatabaseAway:
+        _log.warning("no lookup on viewing: the database takes no writes", ticket_id=str(viewed.id))
+        return
+    await services.dispatch.send(requested)

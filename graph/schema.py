@@ -1,0 +1,90 @@
+"""The schema with what runs around every operation."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from graph.errors import Error, InvalidConnectorHandler, TidyErrors
+from graph.limits import MAX_TOKENS, RULES
+from graph.mutations import Mutation
+from graph.queries import Query
+from graph.subscriptions import Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphql.execution.executor import Executor
+    from strawberry.types import ExecutionContext as Operation
+
+CACHED_DOCUMENTS = 1000
+
+
+class FreshContext(SchemaExtension):
+    """Gives every operation a context of its own: on a socket they would share one, and its loaders would grow old."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Before anything else of the operation."""
+        context = self.execution_context.context
+        over_socket = context.connection_params is not None
+        self.execution_context.context = context.afresh(request_id=uuid4().hex if over_socket else None)
+        yield
+
+
+class SafeParserCache(ParserCache):
+    """The parser cache, but a syntax error is left to the parser that follows, which reports it over every transport."""
+
+    def on_parse(self) -> Iterator[None]:
+        """Look the document up, unless it does not parse."""
+        try:
+            self.execution_context.graphql_document = self.cached_parse_document(
+                self.execution_context.query, **self.execution_context.parse_options
+            )
+        except GraphQLError:
+            self.execution_context.graphql_document = None
+        yield
+
+
+class _Execution(StrawberryGraphQLCoreExecutionContext):
+    """Gives every event of a subscription loaders of its own."""
+
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:  # noqa: ANN401 - whatever the stream yields
+        executor = super().build_per_event_executor(payload)
+        executor.context_value = executor.context_value.afresh()
+        return executor
+
+
+class _Schema(strawberry.Schema):
+    def process_errors(self, errors: list[GraphQLError], execution_context: Operation | None = None) -> None:
+        """Log nothing here: TidyErrors logs what nobody expected, with its request id and without the client's document."""
+
+
+def build_schema(*, production: bool = False) -> strawberry.Schema:
+    """The whole schema; ``production`` takes suggestions out of error messages."""
+    return _Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        types=[Error],
+        execution_context_class=_Execution,
+        exception_handlers=[InvalidConnectorHandler()],
+        extensions=[
+            FreshContext,
+            partial(TidyErrors, production=production),
+            partial(MaxTokensLimiter, MAX_TOKENS),
+            partial(AddValidationRules, list(RULES)),
+            partial(SafeParserCache, CACHED_DOCUMENTS),
+            partial(ValidationCache, CACHED_DOCUMENTS),
+        ],
+    )
+
+
+def sdl(schema: strawberry.Schema) -> str:
+    """The schema in its definition language, as schema.graphql holds it."""
+    return schema.as_str() + "\n"

@@ -1,0 +1,75 @@
+"""What can be watched: begin to watch first, read second, and read again at each "look again"."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+import strawberry
+
+from domain.identity import TicketId
+from domain.panel import Panel
+from graph.context import Context, Info
+from graph.errors import BadRequest
+from graph.types import CrmPanel, Ticket, uuid_of
+from lookups.updates import CONNECTORS, TICKETS, Topic, requester_topic
+
+_TICKETS_AT_ONCE = 100
+
+
+def _patience() -> float:
+    """Seconds after which a watcher reads again without having been told: an announcement may be lost."""
+    return random.uniform(15, 30)  # noqa: S311 - spreads load, guards nothing
+
+
+@strawberry.type(description="Everything that can be watched, over WebSocket (graphql-transport-ws) or server-sent events.")
+class Subscription:
+    """The roots of watching."""
+
+    @strawberry.subscription(
+        description="First every panel as it stands, then each again when it changes, also those of connectors made later. The "
+        "final state is never lost; states in between may be merged. After a reconnect just subscribe again."
+    )
+    async def crm_panels(
+        self, info: Info, ticket_id: Annotated[strawberry.ID, strawberry.argument(description="The ticket to watch.")]
+    ) -> AsyncGenerator[CrmPanel, None]:
+        """Panels as they change."""
+        context = info.context
+        wanted = uuid_of(ticket_id)
+        async with context.services.database.reading(context.workspace_id) as store:
+            ticket = await store.tickets.get(TicketId(wanted)) if wanted else None
+        if ticket is None:
+            message = "There is no such ticket."
+            raise BadRequest(message)
+        topics: list[Topic] = [requester_topic(ticket.requester.email)] if ticket.requester else []
+        async with context.services.updates.watch(context.workspace_id, CONNECTORS, *topics) as watch:
+            shown: dict[strawberry.ID, Panel] = {}
+            while True:
+                panels = await _panels(context, ticket.id)
+                changed = [panel for panel in panels if shown.get(panel.id) != panel.source]
+                shown = {panel.id: panel.source for panel in panels}
+                for panel in changed:
+                    yield panel
+                await watch.wait(_patience())
+
+    @strawberry.subscription(description="Every ticket that opens from now on, in order.")
+    async def ticket_opened(self, info: Info) -> AsyncGenerator[Ticket, None]:
+        """Tickets as they open."""
+        context = info.context
+        async with context.services.updates.watch(context.workspace_id, TICKETS) as watch:
+            async with context.services.database.reading(context.workspace_id) as store:
+                seen = await store.tickets.newest_number()
+            while True:
+                async with context.services.database.reading(context.workspace_id) as store:
+                    opened = await store.tickets.opened_after(seen, limit=_TICKETS_AT_ONCE)
+                for ticket in opened:
+                    seen = ticket.number
+                    yield Ticket.of(ticket)
+                if not opened:
+                    await watch.wait(_patience())
+
+
+async def _panels(context: Context, ticket_id: TicketId) -> list[CrmPanel]:
+    panels = await context.afresh().loaders.panels.load(ticket_id)
+    return [CrmPanel.of(panel, context.services.help_url) for panel in panels]

@@ -1,0 +1,133 @@
+"""From the bytes of a mail to an InboundEmail, whatever the bytes are."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from dataclasses import replace
+from datetime import timedelta
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, Self
+
+from domain.ticket import InboundEmail, Requester, is_automatic, is_bounce, one_line, storable
+from inbox.headers import Headers, decode_words, split_message
+from inbox.mailboxes import Mailbox, read_mailboxes
+from inbox.mime import body_text
+from inbox.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from domain.identity import EmailAddress
+
+_log = logging.getLogger(__name__)
+
+_MAX_MAILBOXES: Final = 1000
+_MAX_MESSAGE_ID: Final = 998  # a line of RFC 5322, 2.1.1
+_MAX_REFERENCES: Final = 100
+_MAX_RAW_TEXT: Final = 1 << 16
+_MAX_MIME_FIELD: Final = 1 << 12
+_MESSAGE_ID = re.compile(r"<[^<>\s]++>")
+
+
+class Parser:
+    """Reads mails for as long as it is open; what may crash or spin, the body, is read in ``children`` child processes."""
+
+    def __init__(self, *, children: int = 2, limit: timedelta = timedelta(seconds=2)) -> None:
+        self._bodies = Sandbox(body_text, children=children, limit=limit)
+
+    async def __aenter__(self) -> Self:
+        await self._bodies.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._bodies.__aexit__()
+
+    async def read(self, raw: bytes, *, envelope_sender: str | None) -> InboundEmail:
+        """Read a mail of any bytes in at most 5 s; where its body cannot be read, the raw body stands in.
+
+        ``envelope_sender`` is the address of MAIL FROM, "" or "<>" for an empty one, None where there was no envelope:
+        then Return-Path decides.
+        """
+        email, entity = await asyncio.to_thread(_read_linearly, raw, envelope_sender)
+        text = await self._bodies.run(*entity)
+        if text is None:
+            _log.warning("The body of a mail cannot be read, its raw text stands in: %s", email.fingerprint.hex())
+            return email
+        return replace(email, text=storable(text))
+
+
+def _read_linearly(raw: bytes, envelope_sender: str | None) -> tuple[InboundEmail, tuple[bytes, bytes]]:
+    """The mail with its raw body for a text, and the MIME entity that may hold a better one."""
+    headers, body = split_message(raw)
+    return_path = headers.text("return-path")
+    authors, senders = read_mailboxes(headers.listed("from")), read_mailboxes(headers.listed("sender"))
+    envelope = Mailbox((return_path if envelope_sender is None else envelope_sender).strip("<> "), "")
+    author = _first_usable(authors)
+    bounce = is_bounce(
+        return_path_empty=envelope_sender == "" or "<>" in {envelope_sender, "".join(return_path.split())},
+        senders=tuple(mailbox.address for mailbox in (*authors, *senders, envelope)),
+    )
+    email = InboundEmail(
+        raw=raw,
+        fingerprint=_fingerprint(headers, body),
+        message_id=_message_id(headers),
+        references=_references(headers),
+        header_from=author.email if author else None,
+        requester=author or _first_usable([*senders, envelope]),
+        recipients=_recipients(headers),
+        subject=one_line(decode_words(headers.text("subject"))),
+        text=storable(body[:_MAX_RAW_TEXT].decode("utf-8", errors="replace")),
+        automatic=is_automatic(bounce=bounce, auto_submitted=headers.text("auto-submitted")),
+        bounce=bounce,
+    )
+    return email, (_mime_header(headers), body)
+
+
+def _first_usable(mailboxes: list[Mailbox]) -> Requester | None:
+    for mailbox in mailboxes[:_MAX_MAILBOXES]:
+        if address := mailbox.usable_address():
+            return Requester(address, one_line(decode_words(mailbox.name)) or None)
+    return None
+
+
+def _recipients(headers: Headers) -> tuple[EmailAddress, ...]:
+    listed = chain.from_iterable(read_mailboxes(headers.listed(name)) for name in ("delivered-to", "x-original-to", "to", "cc"))
+    addresses = (mailbox.usable_address() for mailbox in islice(listed, _MAX_MAILBOXES))
+    return tuple(dict.fromkeys(address for address in addresses if address))
+
+
+def _message_id(headers: Headers) -> str | None:
+    value = headers.text("message-id")
+    identifier = _MESSAGE_ID.search(value)
+    return storable(identifier[0] if identifier else value.strip("<> "))[:_MAX_MESSAGE_ID] or None
+
+
+def _references(headers: Headers) -> tuple[str, ...]:
+    """The ids that this mail answers, of a very long thread the first fifty and the last."""
+    values = chain(headers.texts("in-reply-to"), headers.texts("references"))
+    found = [storable(identifier)[:_MAX_MESSAGE_ID] for value in values for identifier in _MESSAGE_ID.findall(value)]
+    ids = tuple(dict.fromkeys(found))
+    return ids if len(ids) <= _MAX_REFERENCES else ids[: _MAX_REFERENCES // 2] + ids[-_MAX_REFERENCES // 2 :]
+
+
+def _fingerprint(headers: Headers, body: bytes) -> bytes:
+    """SHA-256 of what makes a message the same one: never a trace header, a line ending or how a field is folded."""
+    identity = _canonical(headers, "message-id")
+    named = bool(identity.strip(b"<> "))
+    parts = [b"id", identity] if named else [b"no id", *(_canonical(headers, name) for name in ("from", "date", "subject"))]
+    digest = hashlib.sha256()
+    for part in (*parts, body.rstrip(b"\n")):
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.digest()
+
+
+def _canonical(headers: Headers, name: str) -> bytes:
+    return b" ".join(headers.first(name).split())
+
+
+def _mime_header(headers: Headers) -> bytes:
+    names = ("content-type", "content-transfer-encoding", "content-disposition")
+    fields = [name.encode() + b": " + headers.first(name)[:_MAX_MIME_FIELD] + b"\n" for name in names if headers.first(name)]
+    return b"".join(fields) + b"\n"

@@ -1,0 +1,93 @@
+"""Receiving a mail: known already, a reply, or a new ticket; committed before anybody is told that it arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from domain.errors import DomainError
+from domain.lookup import Occasion
+from domain.ticket import continues
+from lookups.request import Requested, request_lookups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from domain.identity import EmailAddress, TicketId, WorkspaceId
+    from domain.ticket import InboundEmail, Ticket
+    from lookups.request import Dispatch
+    from persistence.database import Database
+    from persistence.store import WorkspaceStore
+
+_AN_HOUR = timedelta(hours=1)
+_log = structlog.get_logger(__name__)
+
+
+class TooManyMails(DomainError):
+    """One sender has sent as many mails within the last hour as one sender may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The ticket of a mail; ``known`` when the very same mail had been stored before."""
+
+    ticket_id: TicketId
+    known: bool
+
+
+class Reception:
+    """Where both doors bring their mail."""
+
+    def __init__(self, database: Database, dispatch: Dispatch, *, per_sender_and_hour: int, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._dispatch = dispatch
+        self._per_sender_and_hour = per_sender_and_hour
+        self._now = now
+
+    async def workspaces_of(self, recipients: Sequence[EmailAddress]) -> list[WorkspaceId]:
+        """The workspaces that these recipients belong to, each once, in their order."""
+        async with self._database.operator_reading() as store:
+            owners = [await store.workspaces.receiving(recipient) for recipient in recipients]
+        return list(dict.fromkeys(owner for owner in owners if owner is not None))
+
+    async def receive(self, email: InboundEmail, workspace_id: WorkspaceId) -> Received:
+        """Store a mail in one transaction; raises TooManyMails, and DatabaseAway when nothing was stored."""
+        now = self._now()
+        async with self._database.workspace(workspace_id) as store:
+            known = await store.messages.ticket_of(email.fingerprint)
+            if known is not None:
+                return Received(known, known=True)
+            await self._check_rate(store, email, now)
+            ticket = await _ticket_continued(store, email)
+            opened = ticket is None
+            if ticket is None:
+                ticket = await store.tickets.open(
+                    subject=email.subject,
+                    requester=email.requester,
+                    automatic=email.automatic,
+                    bounce=email.bounce,
+                    now=now,
+                )
+            await store.messages.add_email(ticket.id, email, now)
+            occasion = Occasion.TICKET_OPENED if opened else Occasion.REPLY_ARRIVED
+            requested = Requested(ticket) if email.bounce else await request_lookups(store, ticket, occasion, now=now)
+        await self._dispatch.send(requested, opened=opened)
+        _log.info("mail stored", workspace_id=str(workspace_id), ticket_id=str(ticket.id), opened=opened, bytes=len(email.raw))
+        return Received(ticket.id, known=False)
+
+    async def _check_rate(self, store: WorkspaceStore, email: InboundEmail, now: datetime) -> None:
+        if email.header_from is None:
+            return
+        if await store.messages.received_since(email.header_from, now - _AN_HOUR) >= self._per_sender_and_hour:
+            message = f"More than {self._per_sender_and_hour} mails an hour from one sender."
+            raise TooManyMails(message)
+
+
+async def _ticket_continued(store: WorkspaceStore, email: InboundEmail) -> Ticket | None:
+    """The newest ticket that the mail refers to and may add to."""
+    referred = await store.messages.tickets_referred_to(email.references)
+    return next((ticket for ticket in referred if continues(ticket, email.requester)), None)

@@ -1,0 +1,134 @@
+"""The SMTP and LMTP door: 250 after the commit, 451 for every fault of ours, 5xx only for what no retry can cure."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from aiosmtpd.lmtp import LMTP
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from domain.errors import InvalidAddress
+from domain.identity import EmailAddress, email_address
+from inbox.receive import TooManyMails
+from persistence.database import DatabaseAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from domain.identity import WorkspaceId
+    from domain.ticket import InboundEmail
+    from inbox.parse import Parser
+    from inbox.receive import Reception
+
+MAX_BYTES: Final = 25 * 1024 * 1024
+
+_MAX_RECIPIENTS = 100
+_IDLE_SECONDS = 120
+_STORE_SECONDS = 20
+_GREETING = "Disqua CRM Connector"
+_TRY_AGAIN = "451 4.3.0 Not stored, please try again later"
+_UNKNOWN = "550 5.1.1 No such address here"
+_TOO_MANY = "451 4.7.1 Too many mails from this sender within an hour, please try again later"
+_TOO_LARGE = "552 5.3.4 The message is larger than 25 MB"
+_log = structlog.get_logger(__name__)
+
+
+class _Dialogue:
+    """What aiosmtpd asks of us in the course of one dialogue; the method names are its own."""
+
+    def __init__(self, parser: Parser, reception: Reception) -> None:
+        self._parser = parser
+        self._reception = reception
+
+    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """Take a recipient that belongs to a workspace."""
+        if len(envelope.rcpt_tos) >= _MAX_RECIPIENTS:
+            return "452 4.5.3 Too many recipients, send the others in another message"
+        try:
+            known = await self._reception.workspaces_of([email_address(address)])
+        except InvalidAddress:
+            return _UNKNOWN
+        if not known:
+            return _UNKNOWN
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:
+        """Store the message in every workspace addressed."""
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                replies = await self._store(envelope)
+        except TimeoutError:
+            _log.warning("a mail was not stored in time")
+            replies = dict.fromkeys(envelope.rcpt_tos, _TRY_AGAIN)
+        if isinstance(server, LMTP):
+            return "\r\n".join(replies[recipient] for recipient in envelope.rcpt_tos)  # RFC 2033, 4.2: one for each
+        return min(replies.values(), key=_goodness)
+
+    async def _store(self, envelope: Envelope) -> dict[str, str]:
+        content = envelope.original_content or b""
+        email = await self._parser.read(content, envelope_sender=envelope.mail_from or "")
+        outcomes: dict[WorkspaceId, str] = {}
+        replies: dict[str, str] = {}
+        for recipient in envelope.rcpt_tos:
+            owners = await self._reception.workspaces_of([EmailAddress(email_address(recipient))])
+            if owners and owners[0] not in outcomes:
+                outcomes[owners[0]] = await self._store_once(email, owners[0])
+            replies[recipient] = outcomes[owners[0]] if owners else _UNKNOWN
+        return replies
+
+    async def _store_once(self, email: InboundEmail, workspace_id: WorkspaceId) -> str:
+        try:
+            received = await self._reception.receive(email, workspace_id)
+        except TooManyMails:
+            return _TOO_MANY
+        except DatabaseAway:
+            _log.warning("a mail was refused for now: the database is away")
+            return _TRY_AGAIN
+        return f"250 2.0.0 Stored in ticket {received.ticket_id}"
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Never blame the sender for a fault of ours: aiosmtpd's own answer would be 500 and a bounce."""
+        _log.error("a mail dialogue failed", exc_info=error)
+        return _TRY_AGAIN
+
+
+def _goodness(reply: str) -> int:
+    """One answer for several recipients: try-again wins, because what was stored already is recognised then."""
+    return {"4": 0, "5": 1, "2": 2}[reply[0]]
+
+
+class _RoomyLines(SMTP):
+    """Takes lines of any length: whatever is too long for a line is too large for a message."""
+
+    line_length_limit = MAX_BYTES + 1024
+
+    async def push(self, status: Any) -> None:  # noqa: ANN401 - str or bytes, as aiosmtpd likes
+        is_too_large = str(status).startswith(("500 Line too long", "552"))
+        await super().push(_TOO_LARGE if is_too_large else status)
+
+
+class _RoomyLmtp(_RoomyLines, LMTP):
+    """LMTP with roomy lines."""
+
+
+async def listen(parser: Parser, reception: Reception, *, host: str, port: int, lmtp: bool = False) -> asyncio.Server:
+    """Open the door; it listens when this returns. Close the server to shut it."""
+    protocol: Callable[..., SMTP] = _RoomyLmtp if lmtp else _RoomyLines
+    dialogue = _Dialogue(parser, reception)
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(
+        lambda: protocol(
+            dialogue,
+            data_size_limit=MAX_BYTES,
+            enable_SMTPUTF8=True,
+            ident=_GREETING,
+            timeout=_IDLE_SECONDS,
+            loop=loop,
+        ),
+        host,
+        port,
+    )

@@ -1,0 +1,223 @@
+"""Asking an endpoint who someone is: one request, one budget, and every ending is a value."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Self
+
+import aiohttp
+import httpx
+from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, TransferEncodingError
+
+from domain.answer import AnswerWarning, Reading, read_answer
+from domain.failure import Failure, FailureKind
+from domain.lookup import BUDGET, Outcome
+from domain.secret import DOTS
+from domain.ticket import storable
+from lookups.guard import BlockedAddress, GuardedResolver, look_up
+from lookups.wire import Heard, Wire, target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from domain.identity import EmailAddress, TicketId, WorkspaceId
+    from domain.secret import Secret
+    from lookups.guard import Found, Guard
+
+MAX_BODY: Final = 65_536
+"""Bytes of an answer."""
+
+_NO_CONTENT = frozenset({204, 205})
+_MIN_TORN_ECHO = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Who is asked, with which secret, about whom."""
+
+    url: str
+    header_name: str | None
+    secret: Secret | None
+    email: EmailAddress
+    ticket_id: TicketId
+    workspace_id: WorkspaceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came of one asking; the secret is hidden in all of it."""
+
+    outcome: Outcome
+    http_status: int | None = None
+    """Set once a status line had arrived, whatever came after it."""
+    duration: timedelta = timedelta()
+    warnings: tuple[AnswerWarning, ...] = ()
+    response: str | None = None
+    """The body as it came, up to MAX_BODY; None when there was none, or it was compressed."""
+
+
+class LookupClient:
+    """Asks endpoints, inside `async with`; one serves a whole process."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        ca_file: Path | None = None,
+        budget: timedelta = BUDGET,
+        clock: Callable[[], float] = time.monotonic,
+        names: Callable[[str], Found] = look_up,
+    ) -> None:
+        """`ca_file` adds authorities to those of the system; `names` resolves a host, blocking."""
+        self._guard = guard
+        self._ca_file = ca_file
+        self._budget = budget
+        self._clock = clock
+        self._names = names
+
+    async def __aenter__(self) -> Self:
+        tls = ssl.create_default_context()
+        if self._ca_file is not None:
+            tls.load_verify_locations(self._ca_file)
+        self._resolver = GuardedResolver(self._guard, self._names)
+        self._wire = Wire(self._guard, self._resolver, tls)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._wire.aclose()
+        await self._resolver.close()
+
+    async def ask(self, question: Question) -> Reply:
+        """Send the question once and read what comes within the budget; never raises, except when it is cancelled."""
+        heard, failed, started = Heard(), None, self._clock()
+        try:
+            async with asyncio.timeout(self._budget.total_seconds()):
+                await self._exchange(question, heard)
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's server provokes is an outcome
+            failed = failure_kind(error)
+        duration = timedelta(seconds=self._clock() - started)
+        reading = _read(heard, failed, question.secret)
+        return Reply(
+            outcome=reading if isinstance(reading, Failure) else reading.answer,
+            http_status=heard.status,
+            duration=duration,
+            warnings=() if isinstance(reading, Failure) else reading.warnings,
+            response=_as_text(heard, question.secret),
+        )
+
+    async def _exchange(self, question: Question, heard: Heard) -> None:
+        request = httpx.Request(
+            "POST", target(question.url), headers=_headers(question), content=_body(question), extensions={"heard": heard}
+        )
+        async with aclosing(await self._wire.handle_async_request(request)) as response:
+            heard.status, heard.headers = response.status_code, response.headers
+            if heard.encoded:
+                return
+            async for chunk in response.aiter_raw():
+                heard.body += chunk
+                if len(heard.body) > MAX_BODY:
+                    return
+
+
+def failure_kind(error: BaseException) -> FailureKind:
+    """What an exception of the exchange means, by the types in its chain of causes and never by their text."""
+    causes = tuple(_causes(error))
+    for types, kind in _MEANINGS:
+        if any(isinstance(cause, types) for cause in causes):
+            return kind
+    return FailureKind.PROTOCOL
+
+
+_MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
+    ((BlockedAddress,), FailureKind.BLOCKED_ADDRESS),
+    ((TimeoutError,), FailureKind.TIMEOUT),
+    ((ssl.SSLError, ssl.CertificateError), FailureKind.TLS),
+    ((ContentLengthError, TransferEncodingError), FailureKind.RESET),  # the connection ended before the body
+    ((HttpProcessingError,), FailureKind.PROTOCOL),
+    ((ConnectionResetError, ConnectionAbortedError, BrokenPipeError, aiohttp.ServerDisconnectedError), FailureKind.RESET),
+    ((socket.gaierror, httpx.InvalidURL, ValueError), FailureKind.DNS),
+    ((aiohttp.ClientConnectorError,), FailureKind.CONNECT),
+)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _headers(question: Question) -> dict[str, str]:
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Disqua-CRM-Connector/1.0",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "Connection": "keep-alive",
+    }
+    if question.header_name is not None and question.secret is not None:
+        headers[question.header_name] = question.secret.reveal()
+    return headers
+
+
+def _body(question: Question) -> bytes:
+    document = {
+        "email": question.email,
+        "ticket_id": str(question.ticket_id),
+        "workspace_id": str(question.workspace_id),
+        "source": "disqua-helpdesk",
+    }
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def _read(heard: Heard, failed: FailureKind | None, secret: Secret | None) -> Reading | Failure:
+    kind = _verdict(heard, failed)
+    if kind is not None:
+        return Failure(kind, heard.status)
+    reading = read_answer(bytes(heard.body), hide=secret.hide_in if secret else str)
+    return replace(reading, http_status=heard.status) if isinstance(reading, Failure) else reading
+
+
+def _verdict(heard: Heard, failed: FailureKind | None) -> FailureKind | None:
+    """Why the body is no answer, before it is read; a status says more than what broke after it, except for time."""
+    if heard.status is None or heard.headers is None or failed is FailureKind.TIMEOUT:
+        return failed
+    match heard.status // 100:
+        case 2 if heard.status in _NO_CONTENT:
+            return FailureKind.EMPTY_BODY
+        case 2 if heard.encoded:
+            return FailureKind.ENCODING
+        case 2 if len(heard.body) > MAX_BODY:
+            return FailureKind.TOO_LARGE
+        case 2:
+            return failed
+        case 3:
+            return FailureKind.REDIRECT
+        case _:
+            return FailureKind.HTTP_STATUS
+
+
+def _as_text(heard: Heard, secret: Secret | None) -> str | None:
+    """The body for the log: storable, and without the secret."""
+    text = storable(heard.body[:MAX_BODY].decode("utf-8", "replace"))
+    if secret is not None:
+        text = _without_torn_echo(secret.hide_in(text), secret.reveal())
+    return text or None
+
+
+def _without_torn_echo(text: str, value: str) -> str:
+    """A body that was cut inside an echo still ends with most of the secret."""
+    for length in range(len(value) - 1, _MIN_TORN_ECHO - 1, -1):
+        if text.endswith(value[:length]):
+            return text[:-length] + DOTS
+    return text

@@ -1,0 +1,69 @@
+"""Making, changing and deleting connectors, and what that does to the lookups and answers they already have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from domain.connector import UNCHANGED, changed_settings, check_room, check_settings, upheaval
+from domain.errors import SecretUnreadable
+from domain.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from domain.connector import Connector, ConnectorSettings, EndpointPolicy, Unchanged
+    from domain.identity import ConnectorId
+    from persistence.store import WorkspaceStore
+
+
+async def create_connector(
+    store: WorkspaceStore, settings: ConnectorSettings, secret: Secret | None, *, policy: EndpointPolicy, now: datetime
+) -> Connector:
+    """Add a connector; raises InvalidConnector with every problem."""
+    check_settings(settings, secret, policy)
+    check_room(await store.connectors.count())
+    return await store.connectors.add(settings, secret, now)
+
+
+async def change_connector(
+    store: WorkspaceStore,
+    connector_id: ConnectorId,
+    changes: Mapping[str, Any],
+    secret: Secret | Unchanged | None,
+    *,
+    policy: EndpointPolicy,
+    now: datetime,
+) -> Connector | None:
+    """Change what ``changes`` mentions; None for an unknown connector; raises InvalidConnector with every problem.
+
+    Whatever the change makes meaningless goes in the same transaction: old failures, old answers, lookups under way.
+    """
+    current = await store.connectors.get(connector_id)
+    if current is None:
+        return None
+    settings = changed_settings(current, changes, secret)
+    check_settings(settings, secret if isinstance(secret, Secret) else None, policy)
+    undone = upheaval(current, settings, secret_changed=await _secret_changes(store, current, settings, secret))
+    await store.connectors.save(connector_id, settings, now)
+    if isinstance(secret, Secret):
+        await store.connectors.save_secret(connector_id, secret)
+    if undone.forgets_failures:
+        await store.lookups.interrupt(connector_id, now)
+        await store.answers.forget_failures(connector_id)
+    if undone.drops_answers:
+        await store.answers.drop(connector_id)
+    if current.log_results and not settings.log_results:
+        await store.lookups.forget_responses(connector_id)
+    return await store.connectors.get(connector_id)
+
+
+async def _secret_changes(
+    store: WorkspaceStore, current: Connector, settings: ConnectorSettings, secret: Secret | Unchanged | None
+) -> bool:
+    if secret is UNCHANGED or not isinstance(secret, Secret):
+        return current.has_secret != settings.has_secret
+    try:
+        return secret != await store.connectors.secret(current.id)
+    except SecretUnreadable:
+        return True

@@ -1,0 +1,66 @@
+"""How a lookup begins: a row in the transaction of whatever called for it, a ring of the bell after its commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from domain.lookup import Occasion, calls_for_lookup
+from lookups.updates import TICKETS, requester_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from domain.identity import ConnectorId
+    from domain.ticket import Ticket
+    from lookups.queue import Queue
+    from lookups.updates import Updates
+    from persistence.answers import ConnectorStanding
+    from persistence.store import WorkspaceStore
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """The connectors that were asked, or are being asked already, about a ticket's requester."""
+
+    ticket: Ticket
+    connectors: Sequence[ConnectorId] = ()
+
+
+def wanted(standings: Sequence[ConnectorStanding], occasion: Occasion, now: datetime) -> list[ConnectorId]:
+    """The connectors that this occasion wants to ask."""
+    return [
+        known.connector.id for known in standings if calls_for_lookup(occasion, known.standing, known.connector.cache_ttl, now)
+    ]
+
+
+async def request_lookups(
+    store: WorkspaceStore, ticket: Ticket, occasion: Occasion, *, now: datetime, only: ConnectorId | None = None
+) -> Requested:
+    """Queue the lookups that the occasion calls for, in the caller's transaction; joins those under way."""
+    standings = (await store.answers.standings([ticket.id]))[ticket.id]
+    connectors = [connector_id for connector_id in wanted(standings, occasion, now) if only in {None, connector_id}]
+    if ticket.requester is not None:
+        for connector_id in connectors:
+            await store.lookups.queue(connector_id, ticket.id, ticket.requester.email, occasion.trigger, now)
+    return Requested(ticket, connectors)
+
+
+class Dispatch:
+    """What follows a commit that opened a ticket or requested lookups: telling whoever watches, waking the runners."""
+
+    def __init__(self, queue: Queue, updates: Updates) -> None:
+        self._queue = queue
+        self._updates = updates
+
+    async def send(self, requested: Requested, *, opened: bool = False) -> None:
+        """Announce and ring; waits for no endpoint."""
+        ticket = requested.ticket
+        topics = [TICKETS] if opened else []
+        if requested.connectors and ticket.requester is not None:
+            topics.append(requester_topic(ticket.requester.email))
+        if topics:
+            await self._updates.announce(ticket.workspace_id, *topics)
+        for connector_id in requested.connectors:
+            await self._queue.ring(ticket.workspace_id, connector_id)

@@ -1,0 +1,166 @@
+"""Running one lookup: claim, ask, save, announce."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+from domain.errors import SecretUnreadable
+from domain.failure import Failure, FailureKind
+from domain.identity import TicketId
+from domain.lookup import LookupTrigger, status_of
+from lookups.client import Question, Reply
+from lookups.updates import requester_topic
+from persistence.lookups import Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from domain.connector import Connector
+    from domain.identity import ConnectorId, EmailAddress, WorkspaceId
+    from domain.lookup import LookupStatus
+    from lookups.client import LookupClient
+    from lookups.updates import Updates
+    from persistence.database import Database
+    from persistence.lookups import Claim
+    from persistence.store import WorkspaceStore
+
+_NO_TICKET = TicketId(UUID(int=0))
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A claimed lookup with its question, or with the failure that already stands."""
+
+    claim: Claim
+    question: Question | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a test brought: the settings it was made with and the reply, as the log keeps it."""
+
+    connector: Connector
+    reply: Reply
+
+
+class Runner:
+    """Asks endpoints; holds no transaction while one is being asked."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: LookupClient,
+        updates: Updates,
+        *,
+        now: Callable[[], datetime],
+        observe: Callable[[LookupTrigger, LookupStatus, timedelta], None],
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._updates = updates
+        self._now = now
+        self._observe = observe
+
+    async def claim(self, workspace_id: WorkspaceId, connector_id: ConnectorId) -> Prepared | None:
+        """Take the connector's next queued lookup; None when there is none."""
+        async with self._database.workspace(workspace_id) as store:
+            claim = await store.lookups.claim_next(connector_id, self._now())
+            return None if claim is None else Prepared(claim, await _question(store, claim))
+
+    async def run(self, prepared: Prepared) -> None:
+        """Ask, save, announce. The request goes out at most once, whatever happens afterwards."""
+        await self._save(prepared.claim, await self._reply(prepared.question))
+
+    async def interrupt(self, claim: Claim) -> None:
+        """End a lookup whose process died."""
+        await self._save(claim, Reply(outcome=Failure(FailureKind.INTERRUPTED)))
+
+    async def try_out(self, workspace_id: WorkspaceId, connector_id: ConnectorId, email: EmailAddress) -> Trial | None:
+        """Ask now, apart from all other lookups, and store no answer; None for an unknown connector."""
+        async with self._database.workspace(workspace_id) as store:
+            connector = await store.connectors.get(connector_id)
+            if connector is None:
+                return None
+            claim = await store.lookups.claim_test(connector_id, email, self._now())
+            question = await _question(store, claim)
+        reply = await self._reply(question)
+        if not await self._save(claim, reply):
+            reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration)
+        return Trial(connector, _as_logged(reply, connector))
+
+    async def _reply(self, question: Question | Failure) -> Reply:
+        if isinstance(question, Failure):
+            return Reply(outcome=question)
+        return await self._client.ask(question)
+
+    async def _save(self, claim: Claim, reply: Reply) -> bool:
+        """Store the outcome unless the lookup was interrupted meanwhile; whether it was stored."""
+        async with self._database.workspace(claim.workspace_id) as store:
+            connector = await store.connectors.get(claim.connector_id)
+            if connector is None:
+                return False
+            logged = _as_logged(reply, connector)
+            ending = Ending(
+                outcome=logged.outcome,
+                http_status=logged.http_status,
+                duration=logged.duration,
+                warnings=logged.warnings,
+                response=logged.response,
+            )
+            saved_at = self._now()
+            if not await store.lookups.finish(claim, ending, saved_at):
+                return False
+            if claim.trigger is not LookupTrigger.TEST:
+                await store.answers.record(claim.connector_id, claim.email, reply.outcome, saved_at)
+        await self._updates.announce(claim.workspace_id, requester_topic(claim.email))
+        status = status_of(reply.outcome)
+        self._observe(claim.trigger, status, saved_at - claim.requested_at)
+        _log.info(
+            "lookup ended",
+            lookup_id=str(claim.lookup_id),
+            connector_id=str(claim.connector_id),
+            ticket_id=str(claim.ticket_id) if claim.ticket_id else None,
+            trigger=str(claim.trigger),
+            status=str(status),
+            failure=str(reply.outcome.kind) if isinstance(reply.outcome, Failure) else None,
+            http_status=reply.http_status,
+            duration_ms=round(reply.duration / timedelta(milliseconds=1)),
+        )
+        return True
+
+
+async def _question(store: WorkspaceStore, claim: Claim) -> Question | Failure:
+    connector = await store.connectors.get(claim.connector_id)
+    assert connector is not None  # noqa: S101 - its lookups are deleted with it
+    try:
+        secret = await store.connectors.secret(claim.connector_id)
+    except SecretUnreadable as error:
+        _log.error("secret unreadable", connector_id=str(claim.connector_id), reason=str(error))
+        return Failure(FailureKind.SECRET_UNREADABLE)
+    return Question(
+        url=connector.lookup_url,
+        header_name=connector.secret_header_name,
+        secret=secret,
+        email=claim.email,
+        ticket_id=claim.ticket_id or _NO_TICKET,
+        workspace_id=claim.workspace_id,
+    )
+
+
+def _as_logged(reply: Reply, connector: Connector) -> Reply:
+    """The reply as far as the connector lets it be kept."""
+    if connector.log_results:
+        return reply
+    return Reply(
+        outcome=reply.outcome,
+        http_status=reply.http_status,
+        duration=reply.duration,
+        warnings=tuple(warning.unlogged() for warning in reply.warnings),
+    )

@@ -1,0 +1,52 @@
+"""The net under everything: lookups whose process died are ended, lookups that nobody was woken for are run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from persistence.database import DatabaseAway
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from lookups.queue import Queue
+    from lookups.runner import Runner
+    from persistence.database import Database
+
+_ROUND_SECONDS = 2.0
+_log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Goes round at the start and every two seconds."""
+
+    def __init__(self, database: Database, queue: Queue, runner: Runner, *, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._queue = queue
+        self._runner = runner
+        self._now = now
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Sweep until cancelled; a round that fails is told and the next one tries again."""
+        while True:
+            try:
+                await self.sweep()
+            except DatabaseAway:
+                _log.warning("no sweep: the database is away")
+            except Exception:  # noqa: BLE001 - whatever it was, the next round comes
+                _log.exception("a sweep failed")
+            await sleep(_ROUND_SECONDS)
+
+    async def sweep(self) -> None:
+        """End what was abandoned and wake the runners of every connector with queued lookups."""
+        async with self._database.operator_reading() as store:
+            abandoned = await store.lookups.abandoned(self._now())
+            waiting = await store.lookups.waiting()
+        for claim in abandoned:
+            await self._runner.interrupt(claim)
+        for workspace_id, connector_id in waiting:
+            await self._queue.ring(workspace_id, connector_id)

@@ -1,0 +1,164 @@
+"""The connectors of a workspace and, apart from them, their secrets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from domain.connector import MAX_POSITION, Connector, ConnectorSettings
+from domain.errors import SecretUnreadable
+from domain.identity import ConnectorId
+from domain.secret import Secret
+from persistence.encryption import Place
+from persistence.tables import connectors, new_id
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from domain.identity import WorkspaceId
+    from persistence.encryption import KeyRing
+
+_HOUR = timedelta(hours=1)
+
+
+class ConnectorStore:
+    """Connectors in panel order: by position, equal ones by age."""
+
+    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId, keys: KeyRing) -> None:
+        self._connection = connection
+        self._workspace_id = workspace_id
+        self._keys = keys
+
+    async def all(self) -> list[Connector]:
+        """Every connector in panel order, the disabled ones too."""
+        statement = (
+            select(connectors)
+            .where(connectors.c.workspace_id == self._workspace_id)
+            .order_by(connectors.c.position, connectors.c.id)
+        )
+        return [connector_from(row) for row in await self._connection.execute(statement)]
+
+    async def get(self, connector_id: ConnectorId) -> Connector | None:
+        """The connector, or None when this workspace has none with this id."""
+        statement = select(connectors).where(*self._this(connector_id))
+        row = (await self._connection.execute(statement)).first()
+        return None if row is None else connector_from(row)
+
+    async def count(self) -> int:
+        """How many there are."""
+        statement = select(func.count()).where(connectors.c.workspace_id == self._workspace_id)
+        return (await self._connection.execute(statement)).scalar_one()
+
+    async def last_position(self) -> int:
+        """The position that sorts a connector behind all others."""
+        statement = select(func.max(connectors.c.position)).where(connectors.c.workspace_id == self._workspace_id)
+        highest = (await self._connection.execute(statement)).scalar()
+        return 0 if highest is None else min(highest + 1, MAX_POSITION)
+
+    async def add(self, settings: ConnectorSettings, secret: Secret | None, now: datetime) -> Connector:
+        """Store a new connector; ``settings`` have been checked."""
+        connector_id = ConnectorId(new_id())
+        values = {
+            "id": connector_id,
+            "workspace_id": self._workspace_id,
+            "secret": self._sealed(connector_id, secret),
+            "created_at": now,
+            "updated_at": now,
+        }
+        await self._connection.execute(insert(connectors).values(values | _columns(settings)))
+        stored = await self.get(connector_id)
+        assert stored is not None  # noqa: S101 - inserted in this very transaction
+        return stored
+
+    async def save(self, connector_id: ConnectorId, settings: ConnectorSettings, now: datetime) -> None:
+        """Replace the settings; ``settings`` have been checked. The secret goes when they say there is none."""
+        values = _columns(settings) | {"updated_at": now} | ({} if settings.has_secret else {"secret": None})
+        await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(values))
+
+    async def save_secret(self, connector_id: ConnectorId, secret: Secret) -> None:
+        """Replace the secret."""
+        values = {"secret": self._sealed(connector_id, secret)}
+        await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(values))
+
+    async def secret(self, connector_id: ConnectorId) -> Secret | None:
+        """The secret in the clear, None when there is none; raises SecretUnreadable."""
+        statement = select(connectors.c.secret).where(*self._this(connector_id))
+        stored = (await self._connection.execute(statement)).scalar()
+        return None if stored is None else Secret(self._keys.decrypt(stored, _place(self._workspace_id, connector_id)))
+
+    async def delete(self, connector_id: ConnectorId) -> bool:
+        """Delete the connector with its answers and its log; False when there is none with this id."""
+        return (await self._connection.execute(delete(connectors).where(*self._this(connector_id)))).rowcount > 0
+
+    def _this(self, connector_id: ConnectorId) -> tuple[Any, ...]:
+        return connectors.c.workspace_id == self._workspace_id, connectors.c.id == connector_id
+
+    def _sealed(self, connector_id: ConnectorId, secret: Secret | None) -> bytes | None:
+        return self._keys.encrypt(secret.reveal(), _place(self._workspace_id, connector_id)) if secret else None
+
+
+class SecretStore:
+    """Every stored secret, for the rotation of keys."""
+
+    def __init__(self, connection: AsyncConnection, keys: KeyRing) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def rotate(self) -> tuple[int, list[ConnectorId]]:
+        """Encrypt every secret under the primary key: how many were, and the connectors whose secret did not open."""
+        statement = select(connectors.c.id, connectors.c.workspace_id, connectors.c.secret)
+        rows = (await self._connection.execute(statement.where(connectors.c.secret.is_not(None)))).all()
+        rotated, unreadable = 0, []
+        for row in rows:
+            place = _place(row.workspace_id, row.id)
+            try:
+                if self._keys.is_current(row.secret):
+                    continue
+                sealed = self._keys.encrypt(self._keys.decrypt(row.secret, place), place)
+            except SecretUnreadable:
+                unreadable.append(ConnectorId(row.id))
+                continue
+            await self._connection.execute(update(connectors).where(connectors.c.id == row.id).values(secret=sealed))
+            rotated += 1
+        return rotated, unreadable
+
+
+def connector_from(row: Row[*tuple[Any, ...]], prefix: str = "") -> Connector:
+    """The connector that a row holds; ``prefix`` stands before the column names in a joined row."""
+    columns = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row's columns
+    return Connector(
+        id=columns[f"{prefix}id"],
+        name=columns[f"{prefix}name"],
+        lookup_url=columns[f"{prefix}lookup_url"],
+        secret_header_name=columns[f"{prefix}secret_header_name"],
+        has_secret=columns[f"{prefix}secret"] is not None,
+        link_template=columns[f"{prefix}link_template"],
+        cache_ttl=columns[f"{prefix}cache_ttl_hours"] * _HOUR,
+        log_results=columns[f"{prefix}log_results"],
+        enabled=columns[f"{prefix}enabled"],
+        position=columns[f"{prefix}position"],
+        created_at=columns[f"{prefix}created_at"],
+        updated_at=columns[f"{prefix}updated_at"],
+    )
+
+
+def _columns(settings: ConnectorSettings) -> dict[str, Any]:
+    return {
+        "name": settings.name,
+        "lookup_url": settings.lookup_url,
+        "secret_header_name": settings.secret_header_name,
+        "link_template": settings.link_template,
+        "cache_ttl_hours": settings.cache_ttl // _HOUR,
+        "log_results": settings.log_results,
+        "enabled": settings.enabled,
+        "position": settings.position,
+    }
+
+
+def _place(workspace_id: WorkspaceId, connector_id: ConnectorId) -> Place:
+    return Place(workspace_id, connectors.name, connector_id, connectors.c.secret.name)

@@ -1,0 +1,264 @@
+"""The lookups of a workspace: a queue while they are open, a log afterwards.
+
+The row is the truth: a lookup is queued until it is claimed and open until it is completed. The claim, a
+compare-and-set, comes before the request, so that each is sent at most once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from domain.answer import AnswerWarning
+from domain.failure import Failure, FailureKind
+from domain.identity import ConnectorId, EmailAddress, LookupId, TicketId, WorkspaceId
+from domain.lookup import BUDGET, GRACE, Lookup, LookupStatus, LookupTrigger, Outcome, status_of
+from persistence.tables import lookups, new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_MILLISECOND = timedelta(milliseconds=1)
+_OPEN = lookups.c.completed_at.is_(None)
+_QUEUED = and_(_OPEN, lookups.c.claim.is_(None))
+_RUNNING = and_(_OPEN, lookups.c.claim.is_not(None))
+_INTERRUPTED = Failure(FailureKind.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to send one lookup's request, once."""
+
+    lookup_id: LookupId
+    token: UUID
+    workspace_id: WorkspaceId
+    connector_id: ConnectorId
+    ticket_id: TicketId | None
+    email: EmailAddress
+    trigger: LookupTrigger
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is written when a lookup ends."""
+
+    outcome: Outcome
+    http_status: int | None = None
+    duration: timedelta | None = None
+    warnings: Sequence[AnswerWarning] = ()
+    response: str | None = None
+
+
+class LookupStore:
+    """The lookups of one workspace."""
+
+    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+        self._connection = connection
+        self._workspace_id = workspace_id
+
+    async def queue(
+        self, connector_id: ConnectorId, ticket_id: TicketId, email: EmailAddress, trigger: LookupTrigger, now: datetime
+    ) -> bool:
+        """Add a lookup unless one is under way for (connector, address); whoever waits for that makes it urgent.
+
+        False when one was under way.
+        """
+        values = self._columns(connector_id, ticket_id, email, trigger, now)
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        statement = (
+            dialect.insert(lookups)
+            .values(values)
+            .on_conflict_do_nothing(
+                index_elements=["connector_id", "email"],
+                index_where=and_(_OPEN, lookups.c.ticket_id.is_not(None)),
+            )
+            .returning(lookups.c.id)
+        )
+        if (await self._connection.execute(statement)).first() is not None:
+            return True
+        if trigger.urgent:
+            await self._connection.execute(
+                update(lookups)
+                .where(
+                    lookups.c.workspace_id == self._workspace_id,
+                    lookups.c.connector_id == connector_id,
+                    lookups.c.email == email,
+                    _QUEUED,
+                )
+                .values(urgent=True)
+            )
+        return False
+
+    async def claim_next(self, connector_id: ConnectorId, now: datetime) -> Claim | None:
+        """Claim the connector's next queued lookup, urgent ones first; None when there is none."""
+        following = (
+            select(lookups.c.id)
+            .where(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id, _QUEUED)
+            .order_by(lookups.c.urgent.desc(), lookups.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        token = uuid4()
+        statement = (
+            update(lookups)
+            .where(lookups.c.id == following, _QUEUED)
+            .values(claim=token, claimed_until=now + BUDGET + GRACE)
+            .returning(lookups)
+        )
+        row = (await self._connection.execute(statement)).first()
+        return None if row is None else _claim(row, token)
+
+    async def claim_test(self, connector_id: ConnectorId, email: EmailAddress, now: datetime) -> Claim:
+        """Add a test, claimed from the start: it waits for nothing and joins nothing."""
+        token = uuid4()
+        values = self._columns(connector_id, None, email, LookupTrigger.TEST, now) | {
+            "claim": token,
+            "claimed_until": now + BUDGET + GRACE,
+        }
+        row = (await self._connection.execute(insert(lookups).values(values).returning(lookups))).one()
+        return _claim(row, token)
+
+    async def finish(self, claim: Claim, ending: Ending, now: datetime) -> bool:
+        """End the lookup that was claimed; False when it was interrupted meanwhile, and nothing may be stored."""
+        statement = (
+            update(lookups)
+            .where(lookups.c.id == claim.lookup_id, lookups.c.claim == claim.token, _OPEN)
+            .values(_ending_columns(ending, now))
+        )
+        return (await self._connection.execute(statement)).rowcount > 0
+
+    async def interrupt(self, connector_id: ConnectorId, now: datetime) -> None:
+        """End every open lookup of the connector: what they would bring belongs to settings that are gone."""
+        mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
+        await self._connection.execute(
+            update(lookups).where(mine, _OPEN).values(_ending_columns(Ending(outcome=_INTERRUPTED), now))
+        )
+
+    async def forget_responses(self, connector_id: ConnectorId) -> None:
+        """Remove every byte of a response from the connector's log."""
+        mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
+        await self._connection.execute(update(lookups).where(mine).values(response=None))
+        rows = await self._connection.execute(select(lookups.c.id, lookups.c.warnings).where(mine))
+        for row in rows.all():
+            if row.warnings:
+                unlogged = [_warning_to_json(_warning_from_json(warning).unlogged()) for warning in row.warnings]
+                await self._connection.execute(update(lookups).where(lookups.c.id == row.id).values(warnings=unlogged))
+
+    async def newest(self, connector_id: ConnectorId, count: int, *, before: LookupId | None = None) -> list[Lookup]:
+        """Up to ``count`` lines of the connector's log, newest first."""
+        statement = select(lookups).where(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
+        if before is not None:
+            statement = statement.where(lookups.c.id < before)
+        rows = await self._connection.execute(statement.order_by(lookups.c.id.desc()).limit(count))
+        return [_lookup(row) for row in rows]
+
+    def _columns(
+        self,
+        connector_id: ConnectorId,
+        ticket_id: TicketId | None,
+        email: EmailAddress,
+        trigger: LookupTrigger,
+        now: datetime,
+    ) -> dict[str, Any]:
+        return {
+            "id": new_id(),
+            "workspace_id": self._workspace_id,
+            "connector_id": connector_id,
+            "ticket_id": ticket_id,
+            "email": email,
+            "trigger": trigger,
+            "urgent": trigger.urgent,
+            "warnings": [],
+            "requested_at": now,
+        }
+
+
+class OpenLookups:
+    """The open lookups of all workspaces, for the sweeper."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def abandoned(self, now: datetime) -> list[Claim]:
+        """Claims whose process should have finished long ago: it is dead, or as good as dead."""
+        statement = select(lookups).where(_RUNNING, lookups.c.claimed_until < now)
+        return [_claim(row, row.claim) for row in await self._connection.execute(statement)]
+
+    async def waiting(self) -> list[tuple[WorkspaceId, ConnectorId]]:
+        """The connectors with queued lookups."""
+        statement = select(lookups.c.workspace_id, lookups.c.connector_id).where(_QUEUED).distinct()
+        return [(row.workspace_id, row.connector_id) for row in await self._connection.execute(statement)]
+
+    async def depth(self) -> dict[str, int]:
+        """How many lookups are queued and how many are running."""
+        statement = select(func.count(), func.count(lookups.c.claim)).where(_OPEN)
+        waiting_or_running, running = (await self._connection.execute(statement)).one()
+        return {"queued": waiting_or_running - running, "running": running}
+
+
+def _claim(row: Row[Any], token: UUID) -> Claim:
+    return Claim(
+        lookup_id=LookupId(row.id),
+        token=token,
+        workspace_id=WorkspaceId(row.workspace_id),
+        connector_id=ConnectorId(row.connector_id),
+        ticket_id=TicketId(row.ticket_id) if row.ticket_id else None,
+        email=EmailAddress(row.email),
+        trigger=LookupTrigger(row.trigger),
+        requested_at=row.requested_at,
+    )
+
+
+def _ending_columns(ending: Ending, now: datetime) -> dict[str, Any]:
+    return {
+        "status": status_of(ending.outcome),
+        "failure_kind": ending.outcome.kind if isinstance(ending.outcome, Failure) else None,
+        "http_status": ending.http_status,
+        "duration_ms": None if ending.duration is None else round(ending.duration / _MILLISECOND),
+        "warnings": [_warning_to_json(warning) for warning in ending.warnings],
+        "response": ending.response,
+        "completed_at": now,
+    }
+
+
+def _lookup(row: Row[Any]) -> Lookup:
+    return Lookup(
+        id=LookupId(row.id),
+        connector_id=ConnectorId(row.connector_id),
+        ticket_id=TicketId(row.ticket_id) if row.ticket_id else None,
+        email=EmailAddress(row.email),
+        trigger=LookupTrigger(row.trigger),
+        status=LookupStatus(row.status) if row.status else LookupStatus.PENDING,
+        failure=Failure(FailureKind(row.failure_kind), row.http_status) if row.failure_kind else None,
+        http_status=row.http_status,
+        duration=None if row.duration_ms is None else row.duration_ms * _MILLISECOND,
+        warnings=tuple(_warning_from_json(warning) for warning in row.warnings),
+        response=row.response,
+        requested_at=row.requested_at,
+        completed_at=row.completed_at,
+    )
+
+
+def _warning_to_json(warning: AnswerWarning) -> dict[str, str | None]:
+    return {
+        "path": warning.path,
+        "expected": warning.expected,
+        "received_type": warning.received_type,
+        "received_value": warning.received_value,
+        "anonymous_path": warning.anonymous_path,
+    }
+
+
+def _warning_from_json(stored: dict[str, Any]) -> AnswerWarning:
+    return AnswerWarning(**stored)

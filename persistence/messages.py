@@ -1,0 +1,137 @@
+"""The messages of tickets, and the raw mail behind them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, insert, select
+
+from domain.identity import EmailAddress, MessageId, TicketId
+from domain.ticket import Message, Requester
+from persistence.tables import messages, new_id, raw_messages, tickets
+from persistence.tickets import ticket_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from domain.identity import WorkspaceId
+    from domain.ticket import InboundEmail, Ticket
+
+
+class MessageStore:
+    """Messages by ticket, by what makes two deliveries the same, and by what a reply refers to."""
+
+    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+        self._connection = connection
+        self._workspace_id = workspace_id
+
+    async def add_email(self, ticket_id: TicketId, email: InboundEmail, now: datetime) -> None:
+        """Add a received mail with its raw bytes."""
+        message_id = await self._add(
+            ticket_id,
+            sender=email.requester,
+            text=email.text,
+            now=now,
+            header_from=email.header_from,
+            fingerprint=email.fingerprint,
+            reference_key=_reference_key(email.message_id) if email.message_id else None,
+        )
+        await self._connection.execute(insert(raw_messages).values(message_id=message_id, content=email.raw))
+
+    async def add_text(self, ticket_id: TicketId, sender: Requester, text: str, now: datetime) -> None:
+        """Add what an agent wrote down when opening a ticket by hand."""
+        await self._add(ticket_id, sender=sender, text=text, now=now)
+
+    async def ticket_of(self, fingerprint: bytes) -> TicketId | None:
+        """The ticket of a mail that is stored already."""
+        statement = select(messages.c.ticket_id).where(
+            messages.c.workspace_id == self._workspace_id, messages.c.fingerprint == fingerprint
+        )
+        return (await self._connection.execute(statement)).scalar()
+
+    async def tickets_referred_to(self, message_ids: Sequence[str]) -> list[Ticket]:
+        """The tickets that hold a message with one of these Message-IDs, newest first."""
+        if not message_ids:
+            return []
+        statement = (
+            select(tickets)
+            .join(messages, messages.c.ticket_id == tickets.c.id)
+            .where(
+                messages.c.workspace_id == self._workspace_id,
+                messages.c.reference_key.in_([_reference_key(message_id) for message_id in message_ids]),
+            )
+            .order_by(tickets.c.number.desc())
+            .distinct()
+        )
+        return [ticket_from(row) for row in await self._connection.execute(statement)]
+
+    async def received_since(self, header_from: EmailAddress, since: datetime) -> int:
+        """How many mails with this header From arrived after ``since``."""
+        statement = select(func.count()).where(
+            messages.c.workspace_id == self._workspace_id,
+            messages.c.header_from == header_from,
+            messages.c.received_at > since,
+        )
+        return (await self._connection.execute(statement)).scalar_one()
+
+    async def of_tickets(
+        self, ticket_ids: Sequence[TicketId], count: int, *, after: MessageId | None = None
+    ) -> dict[TicketId, list[Message]]:
+        """Up to ``count`` messages of each ticket, oldest first, in one statement."""
+        place = func.row_number().over(partition_by=messages.c.ticket_id, order_by=messages.c.id)
+        ranked = select(messages, place.label("place")).where(
+            messages.c.workspace_id == self._workspace_id, messages.c.ticket_id.in_(ticket_ids)
+        )
+        if after is not None:
+            ranked = ranked.where(messages.c.id > after)
+        rows = ranked.subquery()
+        statement = select(rows).where(rows.c.place <= count).order_by(rows.c.ticket_id, rows.c.id)
+        found: dict[TicketId, list[Message]] = {ticket_id: [] for ticket_id in ticket_ids}
+        for row in await self._connection.execute(statement):
+            sender = Requester(EmailAddress(row.sender_email), row.sender_name) if row.sender_email else None
+            found[row.ticket_id].append(Message(id=MessageId(row.id), sender=sender, text=row.text, received_at=row.received_at))
+        return found
+
+    async def raw(self, message_id: MessageId) -> bytes | None:
+        """The mail as it arrived; None for a text without mail or another workspace's message."""
+        statement = (
+            select(raw_messages.c.content)
+            .join(messages, messages.c.id == raw_messages.c.message_id)
+            .where(messages.c.workspace_id == self._workspace_id, messages.c.id == message_id)
+        )
+        return (await self._connection.execute(statement)).scalar()
+
+    async def _add(
+        self,
+        ticket_id: TicketId,
+        *,
+        sender: Requester | None,
+        text: str,
+        now: datetime,
+        header_from: EmailAddress | None = None,
+        fingerprint: bytes | None = None,
+        reference_key: bytes | None = None,
+    ) -> MessageId:
+        message_id = MessageId(new_id())
+        values = {
+            "id": message_id,
+            "workspace_id": self._workspace_id,
+            "ticket_id": ticket_id,
+            "sender_email": sender.email if sender else None,
+            "sender_name": sender.name if sender else None,
+            "header_from": header_from,
+            "text": text,
+            "fingerprint": fingerprint,
+            "reference_key": reference_key,
+            "received_at": now,
+        }
+        await self._connection.execute(insert(messages).values(values))
+        return message_id
+
+
+def _reference_key(message_id: str) -> bytes:
+    return hashlib.sha256(message_id.encode(errors="surrogatepass")).digest()

@@ -1,0 +1,39 @@
+"""The stores of one transaction, for one tenant or for the operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from persistence.answers import AnswerStore
+from persistence.connectors import ConnectorStore, SecretStore
+from persistence.lookups import LookupStore, OpenLookups
+from persistence.messages import MessageStore
+from persistence.tickets import TicketStore
+from persistence.workspaces import WorkspaceDirectory
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from domain.identity import WorkspaceId
+    from persistence.encryption import KeyRing
+
+
+class WorkspaceStore:
+    """Everything of one workspace, in one transaction: no query of these can forget the tenant."""
+
+    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId, keys: KeyRing) -> None:
+        self.workspace_id = workspace_id
+        self.tickets = TicketStore(connection, workspace_id)
+        self.messages = MessageStore(connection, workspace_id)
+        self.connectors = ConnectorStore(connection, workspace_id, keys)
+        self.lookups = LookupStore(connection, workspace_id)
+        self.answers = AnswerStore(connection, workspace_id)
+
+
+class OperatorStore:
+    """What concerns all workspaces at once."""
+
+    def __init__(self, connection: AsyncConnection, keys: KeyRing) -> None:
+        self.workspaces = WorkspaceDirectory(connection)
+        self.lookups = OpenLookups(connection)
+        self.secrets = SecretStore(connection, keys)

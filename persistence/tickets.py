@@ -1,0 +1,108 @@
+"""The tickets of a workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select, update
+
+from domain.identity import EmailAddress, TicketId
+from domain.ticket import Requester, Ticket
+from persistence.tables import new_id, tickets, workspaces
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from domain.identity import WorkspaceId
+
+
+class TicketStore:
+    """Tickets by id and by number; numbers count from 1 without a gap and in order of commit."""
+
+    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+        self._connection = connection
+        self._workspace_id = workspace_id
+
+    async def open(
+        self, *, subject: str, requester: Requester | None, now: datetime, automatic: bool = False, bounce: bool = False
+    ) -> Ticket:
+        """Add a ticket with the next number."""
+        ticket = Ticket(
+            id=TicketId(new_id()),
+            workspace_id=self._workspace_id,
+            number=await self._next_number(),
+            subject=subject,
+            requester=requester,
+            automatic=automatic,
+            bounce=bounce,
+            created_at=now,
+        )
+        values = {
+            "id": ticket.id,
+            "workspace_id": self._workspace_id,
+            "number": ticket.number,
+            "subject": subject,
+            "requester_email": requester.email if requester else None,
+            "requester_name": requester.name if requester else None,
+            "automatic": automatic,
+            "bounce": bounce,
+            "created_at": now,
+        }
+        await self._connection.execute(insert(tickets).values(values))
+        return ticket
+
+    async def get(self, ticket_id: TicketId) -> Ticket | None:
+        """The ticket, or None when this workspace has none with this id."""
+        statement = select(tickets).where(tickets.c.workspace_id == self._workspace_id, tickets.c.id == ticket_id)
+        row = (await self._connection.execute(statement)).first()
+        return None if row is None else ticket_from(row)
+
+    async def newest(self, count: int, *, before: int | None = None) -> list[Ticket]:
+        """Up to ``count`` tickets, newest first, with numbers below ``before``."""
+        statement = select(tickets).where(tickets.c.workspace_id == self._workspace_id)
+        if before is not None:
+            statement = statement.where(tickets.c.number < before)
+        rows = await self._connection.execute(statement.order_by(tickets.c.number.desc()).limit(count))
+        return [ticket_from(row) for row in rows]
+
+    async def opened_after(self, number: int, *, limit: int) -> list[Ticket]:
+        """Tickets with higher numbers, oldest first."""
+        statement = (
+            select(tickets)
+            .where(tickets.c.workspace_id == self._workspace_id, tickets.c.number > number)
+            .order_by(tickets.c.number)
+            .limit(limit)
+        )
+        return [ticket_from(row) for row in await self._connection.execute(statement)]
+
+    async def newest_number(self) -> int:
+        """The number of the newest ticket; 0 before the first."""
+        statement = select(func.max(tickets.c.number)).where(tickets.c.workspace_id == self._workspace_id)
+        return (await self._connection.execute(statement)).scalar() or 0
+
+    async def _next_number(self) -> int:
+        statement = (
+            update(workspaces)
+            .where(workspaces.c.id == self._workspace_id)
+            .values(tickets_opened=workspaces.c.tickets_opened + 1)
+            .returning(workspaces.c.tickets_opened)
+        )
+        number: int = (await self._connection.execute(statement)).scalar_one()
+        return number
+
+
+def ticket_from(row: Row[Any]) -> Ticket:
+    """The ticket that a row of its table holds."""
+    return Ticket(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        number=row.number,
+        subject=row.subject,
+        requester=Requester(EmailAddress(row.requester_email), row.requester_name) if row.requester_email else None,
+        automatic=row.automatic,
+        bounce=row.bounce,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,185 @@
+"""The composition root: builds every part once and opens them in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from domain.connector import EndpointPolicy
+from graph.context import Services
+from graph.endpoint import Door, Endpoint
+from graph.schema import build_schema
+from inbox import smtp
+from inbox.http import InboundEmailDoor
+from inbox.parse import Parser
+from inbox.receive import Reception
+from lookups.client import LookupClient
+from lookups.guard import Guard
+from lookups.queue import Queue
+from lookups.request import Dispatch
+from lookups.runner import Runner
+from lookups.sweeper import Sweeper
+from lookups.updates import Updates
+from persistence.database import Database
+from server.health import Health
+from server.metrics import Metrics
+from server.tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from server.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class MailDoor:
+    """Where mail is taken; port 0 takes any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8025
+    lmtp: bool = False
+
+
+class Parts:
+    """Everything that runs in one process; building does no I/O, ``running`` opens it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = open_database(settings)
+        self.tokens = open_tokens(settings, self.database)
+        self.metrics = Metrics(self.database)
+        self.health = Health(self.database)
+        self.guard = Guard(allowed_networks=settings.lookup_allowed_networks)
+        self.client = LookupClient(self.guard, ca_file=settings.lookup_ca_file)
+        self.updates = Updates()
+        self.runner = Runner(self.database, self.client, self.updates, now=utc_now, observe=self.metrics.lookup_ended)
+        self.queue = Queue(self.runner)
+        self.sweeper = Sweeper(self.database, self.queue, self.runner, now=utc_now)
+        self.dispatch = Dispatch(self.queue, self.updates)
+        self.parser = Parser()
+        self.reception = Reception(
+            self.database, self.dispatch, per_sender_and_hour=settings.mails_per_sender_and_hour, now=utc_now
+        )
+        self.mail_address: str | None = None
+
+    @asynccontextmanager
+    async def running(self, mail: MailDoor | None) -> AsyncIterator[None]:
+        """Open from the inside out, close from the outside in."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.database.close)
+            self.settings.prepare_data_dir()
+            await self.database.migrate()
+            await stack.enter_async_context(self.client)
+            await stack.enter_async_context(self.parser)
+            await self.updates.open()
+            stack.push_async_callback(self.updates.close)
+            await self.queue.open()
+            stack.push_async_callback(self.queue.close)
+            stack.push_async_callback(_cancel, asyncio.create_task(self.sweeper.run()))
+            if mail is not None:
+                server = await smtp.listen(self.parser, self.reception, host=mail.host, port=mail.port, lmtp=mail.lmtp)
+                self.mail_address = f"{'lmtp' if mail.lmtp else 'smtp'}://{mail.host}:{server.sockets[0].getsockname()[1]}"
+                stack.callback(server.close)
+            stack.callback(self._stop)
+            yield
+
+    def _stop(self) -> None:
+        self.health.stopping = True
+
+    def endpoint(self) -> Endpoint:
+        """GraphQL over what has been built."""
+        services = Services(
+            database=self.database,
+            updates=self.updates,
+            dispatch=self.dispatch,
+            runner=self.runner,
+            endpoint_policy=EndpointPolicy(plain_http=not self.settings.production, address_allowed=self.guard.allows),
+            help_url=self.settings.help_url,
+            now=utc_now,
+        )
+        door = Door(
+            authenticate=self.tokens.authenticate,
+            allowed_origins=self.settings.allowed_origins,
+            socket_opened=self.metrics.sockets.inc,
+            socket_closed=self.metrics.sockets.dec,
+        )
+        return Endpoint(build_schema(production=self.settings.production), services, door)
+
+
+def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
+    """The ASGI application; with ``mail`` it takes mail as long as it lives."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with parts.running(mail):
+            yield
+
+    endpoint = parts.endpoint()
+    return Starlette(
+        routes=[
+            Route("/", _no_console),
+            Route("/graphiql", _no_console),
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
+            Route(
+                "/inbound/email",
+                InboundEmailDoor(parts.parser, parts.reception, parts.tokens.authenticate).answer,
+                methods=["POST"],
+            ),
+            Route("/healthz", parts.health.alive),
+            Route("/readyz", parts.health.ready),
+            Route("/metrics", parts.metrics.show),
+        ],
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=parts.settings.allowed_origins,
+                allow_methods=["POST"],
+                allow_headers=["Authorization", "Content-Type"],
+                expose_headers=["X-Request-Id"],
+            )
+        ],
+        lifespan=lifespan,
+    )
+
+
+def open_database(settings: Settings) -> Database:
+    """The database that the settings name; connects when it is first used."""
+    return Database(settings.async_database_url, settings.key_ring())
+
+
+def open_tokens(settings: Settings, database: Database) -> Tokens:
+    """Whoever issues and judges tokens under these settings."""
+    return Tokens(database=database, signing_key=settings.signing_key(), jwks_url=settings.jwks_url, now=utc_now)
+
+
+def utc_now() -> datetime:
+    """The time, for everything that is handed it."""
+    return datetime.now(UTC)
+
+
+async def _no_console(_request: Request) -> Response:
+    return PlainTextResponse(
+        "Disqua CRM Connector is running. The web console is not part of this build.\n\n"
+        "POST /graphql            GraphQL, with Authorization: Bearer …\n"
+        "WebSocket /graphql       subscriptions (graphql-transport-ws)\n"
+        "POST /inbound/email      a raw message, with a mail token\n"
+        "GET /healthz /readyz /metrics\n"
+    )
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,285 @@
+"""The command line: ``disqua``."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from domain.errors import DomainError
+from domain.identity import Role, WorkspaceId, email_address, support_address
+from persistence.database import DatabaseAway
+from persistence.encryption import new_key_entry
+from server.app import MailDoor, Parts, open_database, open_tokens, utc_now
+from server.logs import set_up_logs
+from server.settings import PREFIX, Settings, WrongSetting, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from domain.identity import EmailAddress
+    from persistence.database import Database
+
+app = typer.Typer(
+    name="disqua",
+    help="Disqua CRM Connector: who is writing, live beside the ticket.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Encryption keys.", no_args_is_help=True)
+workspace = typer.Typer(help="Workspaces and their support addresses.", no_args_is_help=True)
+address = typer.Typer(help="Support addresses of a workspace.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(workspace, name="workspace")
+workspace.add_typer(address, name="address")
+
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+_T = TypeVar("_T")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Refusal(Exception):
+    """A command that cannot be carried out; its text is the one line that says why."""
+
+
+def main() -> None:
+    """Run the command line; whatever a person can put right is one line on standard error and exit code 1."""
+    try:
+        app()
+    except (WrongSetting, Refusal, DomainError) as error:
+        _errors.print(f"disqua: {error}", style="red")
+        sys.exit(1)
+    except DatabaseAway as error:
+        _errors.print(f"disqua: the database cannot be used: {str(error).splitlines()[0]}", style="red")
+        sys.exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Where the API listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.")] = 8000,
+    smtp_host: Annotated[str, typer.Option(help="Where mail is taken.")] = "127.0.0.1",
+    smtp_port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.")] = 8025,
+    lmtp: Annotated[bool, typer.Option("--lmtp", help="Speak LMTP instead of SMTP.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs Redis.")] = 1,
+) -> None:
+    """Serve the API and take mail."""
+    from server.serve import serve as run  # noqa: PLC0415 - the other commands start faster without it
+
+    settings = _start()
+    if workers > 1:
+        message = f"--workers {workers} needs Redis ({PREFIX}REDIS_URL), which this version does not run on yet; leave it at 1"
+        raise Refusal(message)
+    run(Parts(settings), host=host, port=port, mail=MailDoor(smtp_host, smtp_port, lmtp))
+
+
+@app.command()
+def worker() -> None:
+    """Run lookups in a process of its own (needs Redis)."""
+    _start()
+    message = f"a worker needs Redis ({PREFIX}REDIS_URL), which this version does not run on yet; `disqua serve` runs the lookups"
+    raise Refusal(message)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End with exit code 0 when every panel has settled.")] = False,
+) -> None:
+    """Show the whole story on embedded parts, in a data folder of its own."""
+    from server.demo import run_demo  # noqa: PLC0415 - the other commands start faster without it
+
+    sys.exit(run_demo(once=once))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    _with_database(_start(), _nothing_more)
+    _errors.print("The database has the newest schema.")
+
+
+@app.command()
+def token(
+    workspace_id: Annotated[str, typer.Option("--workspace", help="The workspace's id.")],
+    role: Annotated[Role, typer.Option(help="What its holder may do.")],
+    name: Annotated[str | None, typer.Option(help="Whose it is.")] = None,
+    ttl: Annotated[str, typer.Option(help="How long it is valid: 30m, 12h, 90d.")] = "12h",
+) -> None:
+    """Print a new token, alone on standard output."""
+    settings, lifetime = _start(), _duration(ttl)
+
+    async def issue(database: Database) -> str:
+        found = await _existing_workspace(database, workspace_id)
+        try:
+            return open_tokens(settings, database).issue(found, role, name=name, ttl=lifetime)
+        except ValueError as error:
+            raise Refusal(str(error)) from None
+
+    typer.echo(_with_database(settings, issue))
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema (equal to schema.graphql)."""
+    from graph.schema import build_schema, sdl  # noqa: PLC0415 - the other commands start faster without it
+
+    typer.echo(sdl(build_schema()), nl=False)
+
+
+@app.command()
+def doctor(
+    smtp_host: Annotated[str, typer.Option(help="Where mail is taken.")] = "127.0.0.1",
+    smtp_port: Annotated[int, typer.Option(help="Its port.")] = 8025,
+) -> None:
+    """Check settings, keys, database, Redis and the mail port: a line each, exit code 1 if one is wrong."""
+    from server.doctor import examine  # noqa: PLC0415 - the other commands start faster without it
+
+    sys.exit(0 if examine(Console(highlight=False, soft_wrap=True), smtp_host=smtp_host, smtp_port=smtp_port) else 1)
+
+
+@keys.command("new")
+def keys_new() -> None:
+    """Print a new entry for DISQUA_ENCRYPTION_KEYS, alone on standard output."""
+    typer.echo(new_key_entry())
+    _errors.print(
+        f"Put it first in {PREFIX}ENCRYPTION_KEYS (or in encryption.keys of the data folder), keep the old entries "
+        "behind it, restart, then run `disqua keys rotate`."
+    )
+
+
+@keys.command("rotate")
+def keys_rotate() -> None:
+    """Encrypt every stored secret under the primary key, the first one."""
+
+    async def rotate(database: Database) -> None:
+        async with database.operator() as store:
+            rotated, unreadable = await store.secrets.rotate()
+        _errors.print(f"{rotated} secret{'' if rotated == 1 else 's'} encrypted anew.")
+        if unreadable:
+            names = ", ".join(str(connector_id) for connector_id in unreadable)
+            message = f"these connectors' secrets do not open with any key of the ring, set them again: {names}"
+            raise Refusal(message)
+
+    _with_database(_start(), rotate)
+
+
+@workspace.command("create")
+def workspace_create(
+    name: Annotated[str, typer.Argument(help="What the company calls itself.")],
+    addresses: Annotated[list[str], typer.Option("--address", help="A support address; repeat for more.")],
+) -> None:
+    """Add a workspace and print its id, alone on standard output."""
+
+    async def create(database: Database) -> WorkspaceId:
+        async with database.operator() as store:
+            return await store.workspaces.create(name, [_untagged(text) for text in addresses], utc_now())
+
+    typer.echo(str(_with_database(_start(), create)))
+
+
+@workspace.command("list")
+def workspace_list() -> None:
+    """Print every workspace: id, name and support addresses, separated by tabs."""
+
+    async def rows(database: Database) -> list[str]:
+        async with database.operator_reading() as store:
+            found = await store.workspaces.all()
+        return [f"{one.id}\t{one.name}\t{' '.join(one.support_addresses)}" for one in found]
+
+    for row in _with_database(_start(), rows):
+        typer.echo(row)
+
+
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The workspace's id.")]
+_Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The support address.")]
+
+
+@address.command("add")
+def address_add(workspace_id: _Id, email: _Email) -> None:
+    """Let a workspace receive mail at one more address."""
+
+    async def add(database: Database) -> None:
+        found = await _existing_workspace(database, workspace_id)
+        async with database.operator() as store:
+            await store.workspaces.add_address(found, _untagged(email), utc_now())
+
+    _with_database(_start(), add)
+
+
+@address.command("remove")
+def address_remove(workspace_id: _Id, email: _Email) -> None:
+    """Take an address away from a workspace."""
+
+    async def remove(database: Database) -> None:
+        found = await _existing_workspace(database, workspace_id)
+        async with database.operator() as store:
+            if not await store.workspaces.remove_address(found, _untagged(email)):
+                message = f"{email} is not an address of this workspace"
+                raise Refusal(message)
+
+    _with_database(_start(), remove)
+
+
+def _start() -> Settings:
+    settings = load_settings()
+    set_up_logs(settings.log_level, production=settings.production)
+    return settings
+
+
+def _with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, Any, _T]]) -> _T:
+    """Run ``work`` on the database, brought to the newest schema first."""
+
+    async def run() -> _T:
+        settings.prepare_data_dir()
+        database = open_database(settings)
+        try:
+            await database.migrate()
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+async def _nothing_more(_database: Database) -> None:
+    pass
+
+
+async def _existing_workspace(database: Database, text: str) -> WorkspaceId:
+    try:
+        workspace_id = WorkspaceId(UUID(text))
+    except ValueError:
+        message = f"{text} is not a workspace id"
+        raise Refusal(message) from None
+    async with database.operator_reading() as store:
+        if not await store.workspaces.exists(workspace_id):
+            message = f"there is no workspace {workspace_id}; `disqua workspace list` shows them"
+            raise Refusal(message)
+    return workspace_id
+
+
+def _untagged(text: str) -> EmailAddress:
+    given, canonical = email_address(text), support_address(text)
+    if given != canonical:
+        message = f"register {canonical}: mail to {given} arrives there anyway"
+        raise Refusal(message)
+    return canonical
+
+
+def _duration(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    if match is None or not int(match[1]):
+        message = f"--ttl {text}: give a number and a unit, for example 30m, 12h or 90d"
+        raise Refusal(message)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Is everything there that the service needs? A line for each part."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+from domain.errors import DomainError
+from persistence import migrations
+from persistence.database import DatabaseAway
+from server.app import open_database
+from server.settings import Settings, WrongSetting, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+_PATIENCE_SECONDS = 3.0
+
+
+class _Wrong(Exception):
+    """What is wrong with a part."""
+
+
+def examine(console: Console, *, smtp_host: str, smtp_port: int) -> bool:
+    """Print a line for each part; True when all are well."""
+    try:
+        settings = load_settings()
+    except WrongSetting as error:
+        console.print(f"[red]✗[/] settings: {error}")
+        return False
+    examinations: dict[str, Callable[[], str]] = {
+        "settings": lambda: f"{settings.env}, data in {settings.data_dir.resolve()}",
+        "keys": lambda: _keys(settings),
+        "database": lambda: asyncio.run(_database(settings)),
+        "redis": lambda: "not set: queue and updates run inside the one process",
+        "mail port": lambda: _mail_port(smtp_host, smtp_port),
+    }
+    results = [_told(console, part, examination) for part, examination in examinations.items()]
+    return all(results)
+
+
+def _told(console: Console, part: str, examination: Callable[[], str]) -> bool:
+    try:
+        console.print(f"[green]✓[/] {part}: {examination()}")
+    except (_Wrong, WrongSetting, DatabaseAway, DomainError, OSError, ValueError) as error:
+        console.print(f"[red]✗[/] {part}: {str(error).splitlines()[0]}")
+        return False
+    return True
+
+
+def _keys(settings: Settings) -> str:
+    ring = settings.key_ring()
+    origin = "given" if settings.encryption_keys else "generated into the data folder"
+    tokens = "the identity provider's" if settings.signing_key() is None else "ours"
+    return f"secrets are encrypted under {ring.primary} ({origin}), tokens are {tokens}"
+
+
+async def _database(settings: Settings) -> str:
+    settings.prepare_data_dir()
+    database = open_database(settings)
+    try:
+        revision = await database.revision()
+    finally:
+        await database.close()
+    if revision is None:
+        return "reachable and empty; `disqua serve` or `disqua migrate` makes the tables"
+    if revision != migrations.head():
+        raise _Wrong(f"the schema is at {revision}, this version needs {migrations.head()}: run `disqua migrate`")
+    return f"reachable, schema {revision}"
+
+
+def _mail_port(host: str, port: int) -> str:
+    """Free, or served by us: anything else on it would keep mail from arriving."""
+    try:
+        with socket.create_connection((host, port), timeout=_PATIENCE_SECONDS) as connection:
+            greeting = connection.recv(512).decode("ascii", errors="replace").strip()
+    except ConnectionRefusedError:
+        socket.create_server((host, port)).close()
+        return f"{host}:{port} is free"
+    except OSError as error:
+        raise _Wrong(f"{host}:{port} cannot be used: {error}") from None
+    if not greeting.startswith("220"):
+        raise _Wrong(f"something that is no mail server listens on {host}:{port}")
+    return f"{host}:{port} takes mail"

@@ -1,0 +1,77 @@
+"""Serving: sockets first, so that a port that is taken is one clear line, then everything behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+import uvloop
+
+from server.app import create_app
+from server.settings import WrongSetting
+
+if TYPE_CHECKING:
+    from server.app import MailDoor, Parts
+
+_FINISHING_SECONDS = 10
+_MAX_FRAME = 1024 * 1024
+_log = structlog.get_logger(__name__)
+
+
+class Server(uvicorn.Server):
+    """uvicorn with our application behind a socket that is open already."""
+
+    def __init__(self, parts: Parts, listener: socket.socket, mail: MailDoor | None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(parts, mail),
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws_max_size=_MAX_FRAME,
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=_FINISHING_SECONDS,
+            )
+        )
+        self._listener = listener
+        self._parts = parts
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say where."""
+        await super().startup(sockets)
+        host, port = self._listener.getsockname()[:2]
+        _log.info("serving", api=f"http://{host}:{port}/graphql", mail=self._parts.mail_address)
+
+    async def run_until_stopped(self) -> None:
+        """Serve until SIGTERM, SIGINT or ``should_exit``."""
+        await super().serve(sockets=[self._listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises WrongSetting in one line when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        reason = "is in use; choose another with --port" if taken else f"cannot be listened on: {error.strerror or error}"
+        message = f"port {port} on {host} {reason}"
+        raise WrongSetting(message) from None
+
+
+def serve(parts: Parts, *, host: str, port: int, mail: MailDoor) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    listener = listen(host, port)
+    listen(mail.host, mail.port).close()  # the door itself opens after the database
+    server = Server(parts, listener, mail)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.run_until_stopped())
+    if not server.started:
+        message = "the server did not start; see the lines above"
+        raise WrongSetting(message)

@@ -1,0 +1,188 @@
+"""Settings from the environment or ``.env``: the only place that reads either."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from persistence.encryption import KeyRing, new_key_entry
+
+PREFIX: Final = "DISQUA_"
+_MIN_TOKEN_KEY = 32
+_HELP_URL = "https://github.com/disqua/crm-connector/blob/main/docs/connector-guide.md"
+
+
+class WrongSetting(Exception):
+    """A setting that stops the start; its text is one line that names the variable and shows no secret."""
+
+
+class Environment(StrEnum):
+    """What kind of place this runs in."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class LogLevel(StrEnum):
+    """The least important lines that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - before validation it can be anything
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Texts = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Networks = Annotated[list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_listed)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; docs/operating.md describes each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    env: Environment = Environment.DEVELOPMENT
+    data_dir: Path = Path("data")
+    database_url: str | None = None
+    redis_url: str | None = None
+    encryption_keys: str | None = None
+    token_key: str | None = None
+    jwks_url: str | None = None
+    lookup_ca_file: Path | None = None
+    lookup_allowed_networks: Networks = []
+    allowed_origins: Texts = []
+    help_url: str = _HELP_URL
+    log_level: LogLevel = LogLevel.INFO
+    mails_per_sender_and_hour: int = 500
+
+    @property
+    def production(self) -> bool:
+        """Whether the strict rules apply."""
+        return self.env is Environment.PRODUCTION
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("sqlite"):
+            message = "this version runs on SQLite only (sqlite:////path/to/file)"
+            raise ValueError(message)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _no_redis(cls, value: str | None) -> str | None:
+        if value is not None:
+            message = "this version runs in one process, without Redis; leave it unset"
+            raise ValueError(message)
+        return value
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _readable_keys(cls, value: str | None) -> str | None:
+        if value is not None:
+            KeyRing.parse(value)
+        return value
+
+    @field_validator("token_key")
+    @classmethod
+    def _long_key(cls, value: str | None) -> str | None:
+        if value is not None and len(value) < _MIN_TOKEN_KEY:
+            message = f"the key must have at least {_MIN_TOKEN_KEY} characters"
+            raise ValueError(message)
+        return value
+
+    @field_validator("lookup_ca_file")
+    @classmethod
+    def _existing_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            message = "there is no such file"
+            raise ValueError(message)
+        return value
+
+    @field_validator("jwks_url", "help_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("https://", "http://")):
+            message = "it must begin with https:// or http://"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _no_generated_keys_in_production(self) -> Settings:
+        if self.production and self.encryption_keys is None:
+            message = f"{PREFIX}ENCRYPTION_KEYS: must be set in production; `disqua keys new` makes an entry"
+            raise ValueError(message)
+        if self.production and self.token_key is None and self.jwks_url is None:
+            message = f"{PREFIX}TOKEN_KEY: it or {PREFIX}JWKS_URL must be set in production"
+            raise ValueError(message)
+        return self
+
+    @property
+    def async_database_url(self) -> str:
+        """The database as SQLAlchemy's async engine wants it named."""
+        if self.database_url is None:
+            file = self.data_dir.resolve() / "disqua.sqlite3"
+            return f"sqlite+aiosqlite:///{file}"
+        return self.database_url.replace("sqlite://", "sqlite+aiosqlite://", 1)
+
+    def key_ring(self) -> KeyRing:
+        """The keys for secrets at rest: given, or generated into the data directory once."""
+        return KeyRing.parse(self.encryption_keys or self._generated("encryption.keys", new_key_entry()))
+
+    def signing_key(self) -> str | None:
+        """The key for our own tokens: given, or generated; None where only the identity provider issues them."""
+        if self.token_key is None and self.jwks_url is not None:
+            return None
+        return self.token_key or self._generated("token.key", secrets.token_urlsafe(48))
+
+    def prepare_data_dir(self) -> None:
+        """Make the embedded database's file, for the owner's eyes alone."""
+        if self.database_url is None:
+            self._make_data_dir()
+            os.close(os.open(self.data_dir / "disqua.sqlite3", os.O_CREAT | os.O_RDWR, 0o600))
+
+    def _make_data_dir(self) -> None:
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"{PREFIX}DATA_DIR: {self.data_dir} cannot be used: {error.strerror}"
+            raise WrongSetting(message) from error
+
+    def _generated(self, name: str, fresh: str) -> str:
+        """What the file holds; whoever comes first fills it, whole or not at all."""
+        self._make_data_dir()
+        file = self.data_dir / name
+        if not file.exists():
+            with tempfile.NamedTemporaryFile("w", dir=self.data_dir, prefix=f".{name}.") as draft:  # mode 0600
+                draft.write(f"{fresh}\n")
+                draft.flush()
+                os.fsync(draft.fileno())
+                with suppress(FileExistsError):
+                    os.link(draft.name, file)
+        return file.read_text().strip()
+
+
+def load_settings(**given: Any) -> Settings:  # noqa: ANN401 - any setting
+    """Read the settings; ``given`` ones go first. Raises WrongSetting with one line."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        name = "".join(f"{PREFIX}{str(first['loc'][0]).upper()}: " for _ in first["loc"][:1])
+        raise WrongSetting(f"{name}{reason}") from None

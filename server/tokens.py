@@ -1,0 +1,94 @@
+"""Bearer tokens (JWT, RFC 7519): issued under our own key, or by the company's identity provider."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import jwt
+import structlog
+
+from domain.identity import Principal, Role, WorkspaceId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from persistence.database import Database
+
+_OURS: Final = "HS256"
+_PROVIDERS: Final = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
+_REQUIRED: Final = ["sub", "workspace", "role", "exp"]
+_log = structlog.get_logger(__name__)
+
+
+class Tokens:
+    """Issues and judges tokens; each key serves its own algorithms only."""
+
+    def __init__(self, *, database: Database, signing_key: str | None, jwks_url: str | None, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._signing_key = signing_key
+        self._provider = jwt.PyJWKClient(jwks_url, timeout=5) if jwks_url else None
+        self._now = now
+        self._known_workspaces: set[WorkspaceId] = set()
+
+    def issue(self, workspace_id: WorkspaceId, role: Role, *, name: str | None, ttl: timedelta) -> str:
+        """A new token under our own key."""
+        if self._signing_key is None:
+            message = "the identity provider issues the tokens here"
+            raise ValueError(message)
+        claims = {
+            "sub": f"{role}@{workspace_id}",
+            "name": name,
+            "workspace": str(workspace_id),
+            "role": str(role),
+            "exp": self._now() + ttl,
+        }
+        return jwt.encode(claims, self._signing_key.encode(), algorithm=_OURS)
+
+    async def authenticate(self, token: str) -> Principal | None:
+        """The holder of a token that is genuine, in time and for a workspace that exists; None for any other."""
+        try:
+            principal = _principal(await self._claims(token))
+        except (jwt.PyJWTError, ValueError, OverflowError, TypeError) as error:
+            _log.debug("token refused", reason=type(error).__name__)
+            return None
+        return principal if await self._exists(principal.workspace) else None
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        if jwt.get_unverified_header(token).get("alg") == _OURS:
+            if self._signing_key is None:
+                message = "only the identity provider's tokens are valid here"
+                raise jwt.InvalidTokenError(message)
+            key, algorithms = self._signing_key.encode(), [_OURS]
+        else:
+            if self._provider is None:
+                message = "only our own tokens are valid here"
+                raise jwt.InvalidTokenError(message)
+            signed_by = await asyncio.to_thread(self._provider.get_signing_key_from_jwt, token)
+            key, algorithms = signed_by.key, _PROVIDERS
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=algorithms, options={"require": _REQUIRED, "verify_aud": False}
+        )
+        return claims
+
+    async def _exists(self, workspace_id: WorkspaceId) -> bool:
+        if workspace_id not in self._known_workspaces:
+            async with self._database.operator_reading() as store:
+                if not await store.workspaces.exists(workspace_id):
+                    return False
+            self._known_workspaces.add(workspace_id)
+        return True
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    name = claims.get("name")
+    return Principal(
+        subject=str(claims["sub"]),
+        name=name if isinstance(name, str) else None,
+        workspace=WorkspaceId(UUID(claims["workspace"])),
+        role=Role(claims["role"]),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )

@@ -1,0 +1,65 @@
+"""What every test may ask for, and the rule that nothing is skipped where everything is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stage.crm import Crm, open_crm
+from tests.stage.helpdesk import Helpdesk, open_helpdesk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator
+
+_REQUIRE_ALL = os.environ.get("DISQUA_REQUIRE_ALL") == "1"
+_REQUIRE_CORPORA = os.environ.get("DISQUA_REQUIRE_CORPORA") == "1"
+_CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _skipped_is_failed(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _skipped_is_failed(report)
+    return report
+
+
+def _skipped_is_failed(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure under DISQUA_REQUIRE_ALL=1: there, everything that a test needs is installed."""
+    if _REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"Nothing may be skipped here. {report.longreprtext}"
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """Test data that nobody here wrote: it lies beside the repository and is never copied into it."""
+    if _CORPORA.is_dir():
+        return _CORPORA
+    reason = "the test data of ../shared/corpora is not here"
+    if _REQUIRE_CORPORA:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+async def crm() -> AsyncIterator[Crm]:
+    """A company's endpoints, on a real socket."""
+    async with open_crm() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def helpdesk(tmp_path: Path) -> AsyncIterator[Helpdesk]:
+    """The whole product with one workspace, on real sockets over a database file of its own."""
+    async with open_helpdesk(tmp_path / "data") as opened:
+        yield opened

@@ -1,0 +1,141 @@
+"""The promises of the frame: locks, make, lint exceptions, hooks, and no skip passes unseen in CI."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+LOCKS = ["requirements.lock", "requirements-dev.lock"]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_one_version_and_its_hashes(lock: str) -> None:
+    for entry in _entries(lock):
+        assert re.match(r"[a-z0-9-]+==[^ ]+", entry), entry
+        assert "--hash=sha256:" in entry, entry
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_place_to_download_from(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+def test_a_lock_of_the_node_packages_names_no_place_to_download_from() -> None:
+    locks = [path for path in ROOT.glob("[!.]*/**/package-lock.json") if "node_modules" not in path.parts]
+
+    assert [path.parent.name for path in locks if '"resolved"' in path.read_text()] == []
+
+
+def test_both_locks_agree_on_every_version() -> None:
+    runtime, development = _pins("requirements.lock"), _pins("requirements-dev.lock")
+
+    assert runtime.items() <= development.items()
+
+
+def test_the_locks_hold_what_pyproject_asks_for() -> None:
+    project = _pyproject()["project"]
+    runtime = project["dependencies"]
+    development = [*runtime, *project["optional-dependencies"]["dev"], *_pyproject()["build-system"]["requires"]]
+
+    assert [asked for asked in runtime if not _satisfied(asked, _pins("requirements.lock"))] == []
+    assert [asked for asked in development if not _satisfied(asked, _pins("requirements-dev.lock"))] == []
+
+
+def test_every_make_target_says_what_it_does() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {name for line in re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE) for name in line.split()}
+
+    shown = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert targets - {"help"} == set(re.findall(r"^  ([a-z-]+) +\S", shown, re.MULTILINE))
+
+
+def test_every_exception_from_a_lint_rule_says_why() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    lint = text[text.index("[tool.ruff.lint]") : text.index("[tool.mypy]")]
+    exceptions = re.findall(r'^ +"[A-Z]+[0-9]*",.*$', lint, re.MULTILINE)
+
+    assert exceptions
+    assert [line for line in exceptions if not re.search(r"# \w", line)] == []
+
+
+def test_every_exception_from_warnings_says_why() -> None:
+    filters = re.search(r"^filterwarnings = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
+
+    assert filters
+    first, *exceptions = filters[1].splitlines()
+    assert first.strip() == '"error",'
+    assert [line for line in exceptions if "# " not in line] == []
+
+
+def test_hooks_fetch_nothing() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+
+    assert set(re.findall(r"repo: (\S+)", hooks)) == {"local"}
+    assert set(re.findall(r"language: (\S+)", hooks)) == {"system"}
+
+
+def test_no_test_replaces_a_part_of_the_product() -> None:
+    patching = re.compile(r"unittest\.mock|monkeypatch\.(setattr|setitem)|\bMagicMock\b")
+    others = (path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
+
+    assert [path.name for path in others if patching.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    "skipping",
+    [
+        "import pytest\ndef test_a(): pytest.skip('no server')",
+        "import pytest\n@pytest.mark.skipif(True, reason='no server')\ndef test_a(): pass",
+        "import pytest\npytest.skip('no server', allow_module_level=True)",
+    ],
+    ids=["in the test", "by a mark", "the whole file"],
+)
+def test_a_skip_fails_where_everything_must_be_there(tmp_path: Path, skipping: str) -> None:
+    (tmp_path / "test_a.py").write_text(skipping)
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+
+    def run(**required: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DISQUA_")} | required
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "test_a.py"]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    lenient, strict = run(), run(DISQUA_REQUIRE_ALL="1")
+
+    assert "1 skipped" in lenient.stdout
+    assert strict.returncode not in {0, 5}
+    assert "no server" in strict.stdout
+
+
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def _entries(lock: str) -> list[str]:
+    """Each package of a lock with its hashes on one line."""
+    lines = (ROOT / lock).read_text().replace("\\\n", " ").splitlines()
+    return [line for line in lines if not line.lstrip().startswith("#")]
+
+
+def _pins(lock: str) -> dict[str, str]:
+    return {entry.partition("==")[0]: entry.partition("==")[2].split()[0] for entry in _entries(lock)}
+
+
+def _satisfied(asked: str, pins: dict[str, str]) -> bool:
+    requirement = Requirement(asked)
+    version = pins.get(canonicalize_name(requirement.name))
+    return version is not None and requirement.specifier.contains(version)
