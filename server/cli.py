@@ -93,7 +93,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End with exit code 0 when every panel has settled.")] = False,
 ) -> None:
     """Show the whole story on embedded parts, in a data folder of its own."""
-    from server.demo import run_demo  # noqa: PLC0415 - the other commands start faster without it
+    from server.demo.demo import run_demo  # noqa: PLC0415 - the other commands start faster without it
 
     sys.exit(run_demo(once=once))
 

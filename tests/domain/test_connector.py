@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.connector import (
@@ -453,6 +453,7 @@ urls = st.builds(
 )
 
 
+@settings(max_examples=500)
 @given(urls | st.text(st.characters()))
 @example("https://a\ud800/")
 @example("https://[v1.a]/")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.deep_link import PLACEHOLDER, deep_link, template_problem
@@ -212,12 +212,23 @@ url_pieces = st.lists(
     | st.characters(),
     max_size=8,
 ).map("".join)
+sites = (
+    st.sampled_from(["crm.example", "CRM.example:8443", "[::1]:8080", "žluťoučký.example", "127.0.0.1", "a b", "a@b", ""])
+    | url_pieces
+)
 templates = st.builds(
-    "{}{}{}{}".format, st.sampled_from(["https://", "http://", "HTTPS://a", "https://a:8"]), url_pieces, url_pieces, url_pieces
+    "{}{}{}{}{}{}".format,
+    st.sampled_from(["https://", "http://", "HTTPS://a"]),
+    sites,
+    st.sampled_from(["/", "?", "#", "\\", "", "//", "/../"]),
+    url_pieces,
+    st.sampled_from([PLACEHOLDER, ""]),
+    url_pieces,
 )
 customer_ids = st.text(st.characters(codec="utf-8")) | url_pieces.filter(lambda text: text.isprintable())
 
 
+@settings(max_examples=500)
 @given(templates, customer_ids)
 @example(TEMPLATE, "//evil.example")
 @example("https://crm.example?{customer_id}", "@evil.example")

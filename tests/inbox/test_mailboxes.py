@@ -30,7 +30,7 @@ from inbox.mailboxes import Mailbox, read_mailboxes
         ("=?utf-8?q?Nov=C3=A1k,_Jan?= <jan@firma.cz>", "jan@firma.cz", "=?utf-8?q?Nov=C3=A1k,_Jan?="),
         ("Jan (home <jan@firma.cz>", "jan@firma.cz", "Jan (home"),
         ('"Jan <jan@firma.cz>', "jan@firma.cz", "Jan"),
-        ('ceo@bank.com <jan@firma.cz>', "jan@firma.cz", "ceo@bank.com"),
+        ("ceo@bank.com <jan@firma.cz>", "jan@firma.cz", "ceo@bank.com"),
         ('"ceo@bank.com <ceo@bank.com>" <jan@firma.cz>', "jan@firma.cz", "ceo@bank.com <ceo@bank.com>"),
         ("(ceo@bank.com) jan@firma.cz", "jan@firma.cz", "ceo@bank.com"),
         ("Jan <>", "", "Jan"),

@@ -20,6 +20,9 @@ def multipart(subtype: str, *parts: bytes) -> bytes:
 
 PLAIN = entity("text/plain", "Hello")
 HTML = entity("text/html", "<p>Hello from <b>HTML</b></p>")
+SCRIPT = entity("text/html", "<p>Hello<script>evil()</script><img src=http://evil.cz>")
+SHOWN_FILE = entity("text/plain", "x", "Content-Disposition: inline; filename=a.txt")
+REPORT = [entity("message/delivery-status", "Action: failed"), entity("message/rfc822", "Subject: x\n\nold")]
 ATTACHED = entity("text/plain", "the log", "Content-Disposition: attachment; filename=log.txt")
 IMAGE = entity("image/png", "iVBORw0KGgo=", "Content-Transfer-Encoding: base64")
 
@@ -31,27 +34,23 @@ IMAGE = entity("image/png", "iVBORw0KGgo=", "Content-Transfer-Encoding: base64")
         pytest.param(b"\nHello", "Hello", id="without a type"),
         pytest.param(entity("nonsense", "Hello"), "Hello", id="of a type that is none"),
         pytest.param(HTML, "Hello from HTML", id="HTML"),
-        pytest.param(entity("text/html", "<p>Hello<script>evil()</script><img src=http://evil.cz>"), "Hello", id="HTML with a script"),
+        pytest.param(SCRIPT, "Hello", id="HTML with a script"),
         pytest.param(entity("text/html", ""), "", id="empty HTML"),
         pytest.param(entity("text/html", '<?xml version="1.0" encoding="utf-8"?><p>Hello'), "Hello", id="XHTML"),
         pytest.param(entity("image/png", "x"), "", id="an image"),
         pytest.param(multipart("alternative", PLAIN, HTML), "Hello", id="plain or HTML"),
         pytest.param(multipart("alternative", HTML, PLAIN), "Hello", id="HTML or plain"),
         pytest.param(multipart("alternative", entity("text/plain", " \n"), HTML), "Hello from HTML", id="nothing or HTML"),
-        pytest.param(multipart("alternative", PLAIN, multipart("related", HTML, IMAGE)), "Hello", id="plain or HTML with an image"),
+        pytest.param(multipart("alternative", PLAIN, multipart("related", HTML, IMAGE)), "Hello", id="plain or illustrated"),
         pytest.param(multipart("alternative", IMAGE), "", id="an alternative of nothing"),
         pytest.param(multipart("related", HTML, IMAGE), "Hello from HTML", id="HTML with an image"),
         pytest.param(multipart("mixed", PLAIN, IMAGE, entity("text/plain", "Bye")), "Hello\nBye", id="an image in between"),
-        pytest.param(multipart("mixed", HTML, entity("text/plain", "Footer")), "Hello from HTML\nFooter", id="HTML with a footer"),
+        pytest.param(multipart("mixed", HTML, entity("text/plain", "Footer")), "Hello from HTML\nFooter", id="a footer"),
         pytest.param(multipart("mixed", ATTACHED, PLAIN), "Hello", id="an attachment before"),
         pytest.param(multipart("mixed", multipart("alternative", PLAIN, HTML), ATTACHED), "Hello", id="an attachment behind"),
-        pytest.param(multipart("mixed", entity("text/plain", "x", "Content-Disposition: inline; filename=a.txt")), "", id="a shown file"),
+        pytest.param(multipart("mixed", SHOWN_FILE), "", id="a file that is shown"),
         pytest.param(multipart("signed", PLAIN, entity("application/pgp-signature", "x")), "Hello", id="signed"),
-        pytest.param(
-            multipart("report", PLAIN, entity("message/delivery-status", "Action: failed"), entity("message/rfc822", "Subject: x\n\nold")),
-            "Hello",
-            id="a bounce",
-        ),
+        pytest.param(multipart("report", PLAIN, *REPORT), "Hello", id="a bounce"),
         pytest.param(entity("multipart/mixed", "Hello"), "Hello", id="several parts without a boundary"),
         pytest.param(entity("multipart/mixed; boundary=b", "--b\n\nHello"), "Hello", id="a boundary that is never closed"),
     ],
