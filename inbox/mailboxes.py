@@ -95,6 +95,8 @@ class _Entries:
                 self._take_text(mark)
 
     def _take_text(self, mark: str) -> None:
+        if self.angle and not self.in_angle:
+            self.end_entry()  # the comma is missing
         place = self.angle if self.in_angle and self.angle is not None else self.words[-1]
         place.append(mark)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from domain.identity import EmailAddress, TicketId, WorkspaceId
     from domain.secret import Secret
-    from lookups.guard import Found, Guard
+    from lookups.guard import Guard, Resolved
 
 MAX_BODY: Final = 65_536
 """Bytes of an answer."""
@@ -75,7 +75,7 @@ class LookupClient:
         ca_file: Path | None = None,
         budget: timedelta = BUDGET,
         clock: Callable[[], float] = time.monotonic,
-        names: Callable[[str], Found] = look_up,
+        names: Callable[[str], Resolved] = look_up,
     ) -> None:
         """`ca_file` adds authorities to those of the system; `names` resolves a host, blocking."""
         self._guard = guard

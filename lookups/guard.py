@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Address = IPv4Address | IPv6Address
     Network = IPv4Network | IPv6Network
-    Found = list[tuple[int, str]]
+    Resolved = list[tuple[int, str]]
 
 RESOLVING_AT_ONCE: Final = 64
 
@@ -109,11 +109,11 @@ class GuardedResolver(AbstractResolver):
     and neither the event loop's executor nor the end of the process depends on it.
     """
 
-    def __init__(self, guard: Guard, names: Callable[[str], Found]) -> None:
+    def __init__(self, guard: Guard, names: Callable[[str], Resolved]) -> None:
         self._guard = guard
         self._names = names
         self._slots = asyncio.Semaphore(RESOLVING_AT_ONCE)
-        self._under_way: dict[str, asyncio.Task[Found]] = {}
+        self._under_way: dict[str, asyncio.Task[Resolved]] = {}
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
         """All addresses of a name, of both families; raises BlockedAddress, or gaierror when there are none."""
@@ -133,19 +133,19 @@ class GuardedResolver(AbstractResolver):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _found(self, host: str) -> Found:
+    async def _found(self, host: str) -> Resolved:
         task = self._under_way.get(host)
         if task is None:
             task = self._under_way[host] = asyncio.create_task(self._look_up_in_thread(host))
             task.add_done_callback(lambda _: self._under_way.pop(host))
         return await asyncio.shield(task)
 
-    async def _look_up_in_thread(self, host: str) -> Found:
+    async def _look_up_in_thread(self, host: str) -> Resolved:
         async with self._slots:
             return await asyncio.wrap_future(_in_thread(partial(self._names, host)))
 
 
-def look_up(host: str) -> Found:
+def look_up(host: str) -> Resolved:
     """The addresses of a name, each with its family, as the system resolves it; blocks."""
     try:
         infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -154,9 +154,9 @@ def look_up(host: str) -> Found:
     return [(family, str(address[0])) for family, _, _, _, address in infos]
 
 
-def _in_thread(call: Callable[[], Found]) -> Future[Found]:
+def _in_thread(call: Callable[[], Resolved]) -> Future[Resolved]:
     """Run in a daemon thread: an executor's threads would be waited for when the interpreter ends."""
-    future: Future[Found] = Future()
+    future: Future[Resolved] = Future()
     future.set_running_or_notify_cancel()
 
     def run() -> None:

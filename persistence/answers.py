@@ -91,7 +91,11 @@ class AnswerStore:
         absent = {"found": None, "customer": None, "fetched_at": None}
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(answers).values(key | absent | outcome_columns)
-        upsert = statement.on_conflict_do_update(index_elements=["connector_id", "email"], set_=outcome_columns)
+        upsert = statement.on_conflict_do_update(
+            index_elements=["connector_id", "email"],
+            set_=outcome_columns,
+            where=answers.c.workspace_id == self._workspace_id,
+        )
         await self._connection.execute(upsert)
 
     async def forget_failures(self, connector_id: ConnectorId) -> None:

@@ -28,6 +28,9 @@ _PRAGMAS = (
     "foreign_keys=ON",
 )
 
+_FAULTS = (exc.DataError, exc.IntegrityError, exc.InternalError, exc.NotSupportedError, exc.ProgrammingError)
+"""What a database refuses although it is there; the others mean that it is away, or that its file is none."""
+
 
 class DatabaseAway(Exception):
     """The database cannot be reached or cannot commit now; nothing of the transaction was kept."""
@@ -102,7 +105,9 @@ class Database:
         try:
             async with engine.begin() as connection:
                 yield connection
-        except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+        except (exc.DatabaseError, exc.InterfaceError, exc.TimeoutError) as error:
+            if isinstance(error, _FAULTS):
+                raise
             raise DatabaseAway(str(error)) from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ def new_key_entry() -> str:
 def _decoded(key_id: str, encoded: str) -> bytes:
     try:
         key = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         key = b""
     if len(key) != _KEY_BYTES:
         message = f"key {key_id} is not the base64 of {_KEY_BYTES} bytes"

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import Row, ScalarSelect
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _MILLISECOND = timedelta(milliseconds=1)
 _OPEN = lookups.c.completed_at.is_(None)
+_UNDER_WAY = and_(_OPEN, lookups.c.ticket_id.is_not(None))
 _QUEUED = and_(_OPEN, lookups.c.claim.is_(None))
 _RUNNING = and_(_OPEN, lookups.c.claim.is_not(None))
 _INTERRUPTED = Failure(FailureKind.INTERRUPTED)
@@ -80,7 +81,7 @@ class LookupStore:
             .values(values)
             .on_conflict_do_nothing(
                 index_elements=["connector_id", "email"],
-                index_where=and_(_OPEN, lookups.c.ticket_id.is_not(None)),
+                index_where=_UNDER_WAY,
             )
             .returning(lookups.c.id)
         )
@@ -93,6 +94,7 @@ class LookupStore:
                     lookups.c.workspace_id == self._workspace_id,
                     lookups.c.connector_id == connector_id,
                     lookups.c.email == email,
+                    _UNDER_WAY,
                     _QUEUED,
                 )
                 .values(urgent=True)
@@ -101,14 +103,7 @@ class LookupStore:
 
     async def claim_next(self, connector_id: ConnectorId, now: datetime) -> Claim | None:
         """Claim the connector's next queued lookup, urgent ones first; None when there is none."""
-        following = (
-            select(lookups.c.id)
-            .where(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id, _QUEUED)
-            .order_by(lookups.c.urgent.desc(), lookups.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
+        following = func.coalesce(self._oldest_queued(connector_id, urgent=True), self._oldest_queued(connector_id, urgent=False))
         token = uuid4()
         statement = (
             update(lookups)
@@ -133,7 +128,12 @@ class LookupStore:
         """End the lookup that was claimed; False when it was interrupted meanwhile, and nothing may be stored."""
         statement = (
             update(lookups)
-            .where(lookups.c.id == claim.lookup_id, lookups.c.claim == claim.token, _OPEN)
+            .where(
+                lookups.c.workspace_id == self._workspace_id,
+                lookups.c.id == claim.lookup_id,
+                lookups.c.claim == claim.token,
+                _OPEN,
+            )
             .values(_ending_columns(ending, now))
         )
         return (await self._connection.execute(statement)).rowcount > 0
@@ -162,6 +162,22 @@ class LookupStore:
             statement = statement.where(lookups.c.id < before)
         rows = await self._connection.execute(statement.order_by(lookups.c.id.desc()).limit(count))
         return [_lookup(row) for row in rows]
+
+    def _oldest_queued(self, connector_id: ConnectorId, *, urgent: bool) -> ScalarSelect[UUID]:
+        """Read from one end of an index: the length of a backlog does not matter."""
+        return (
+            select(lookups.c.id)
+            .where(
+                lookups.c.workspace_id == self._workspace_id,
+                lookups.c.connector_id == connector_id,
+                lookups.c.urgent == urgent,
+                _QUEUED,
+            )
+            .order_by(lookups.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
 
     def _columns(
         self,

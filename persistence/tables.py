@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import JSON, Column, ForeignKey, Index, Table, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import JSON, Column, ForeignKey, ForeignKeyConstraint, Index, Table, Text, UniqueConstraint, Uuid, text
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -24,8 +24,13 @@ def new_id() -> UUID:
     return uuid_utils.compat.uuid7()
 
 
-def _belongs_to(column: str, *, optional: bool = False) -> Any:  # noqa: ANN401 - what Field returns
-    return Field(sa_type=Uuid, foreign_key=column, ondelete="CASCADE", nullable=optional)
+def _belongs_to(column: str) -> Any:  # noqa: ANN401 - what Field returns
+    return Field(sa_type=Uuid, foreign_key=column, ondelete="CASCADE")
+
+
+def _belongs_to_own(column: str, table: str) -> ForeignKeyConstraint:
+    """To a row of the same workspace: no statement, however wrong, ties one tenant to another."""
+    return ForeignKeyConstraint([column, "workspace_id"], [f"{table}.id", f"{table}.workspace_id"], ondelete="CASCADE")
 
 
 class WorkspaceRow(SQLModel, table=True):
@@ -51,7 +56,11 @@ class TicketRow(SQLModel, table=True):
     """A conversation."""
 
     __tablename__ = "tickets"
-    __table_args__ = (UniqueConstraint("workspace_id", "number"), Index(None, "workspace_id", "requester_email"))
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "number"),
+        UniqueConstraint("id", "workspace_id"),
+        Index(None, "workspace_id", "requester_email"),
+    )
     id: UUID = Field(primary_key=True)
     workspace_id: UUID = _belongs_to("workspaces.id")
     number: int
@@ -68,6 +77,7 @@ class MessageRow(SQLModel, table=True):
 
     __tablename__ = "messages"
     __table_args__ = (
+        _belongs_to_own("ticket_id", "tickets"),
         UniqueConstraint("workspace_id", "fingerprint"),
         Index(None, "workspace_id", "reference_key"),
         Index(None, "workspace_id", "header_from", "received_at"),
@@ -75,7 +85,7 @@ class MessageRow(SQLModel, table=True):
     )
     id: UUID = Field(primary_key=True)
     workspace_id: UUID = _belongs_to("workspaces.id")
-    ticket_id: UUID = _belongs_to("tickets.id")
+    ticket_id: UUID
     sender_email: str | None
     sender_name: str | None = Field(sa_type=Text)
     header_from: str | None
@@ -98,6 +108,7 @@ class ConnectorRow(SQLModel, table=True):
     """How to ask one CRM; ``secret`` is encrypted and bound to this row."""
 
     __tablename__ = "connectors"
+    __table_args__ = (UniqueConstraint("id", "workspace_id"),)
     id: UUID = Field(primary_key=True)
     workspace_id: UUID = Field(sa_type=Uuid, foreign_key="workspaces.id", ondelete="CASCADE", index=True)
     name: str = Field(sa_type=Text)
@@ -121,6 +132,8 @@ class LookupRow(SQLModel, table=True):
 
     __tablename__ = "lookups"
     __table_args__ = (
+        _belongs_to_own("connector_id", "connectors"),
+        _belongs_to_own("ticket_id", "tickets"),
         Index(
             "uq_lookups_one_under_way",
             "connector_id",
@@ -141,8 +154,8 @@ class LookupRow(SQLModel, table=True):
     )
     id: UUID = Field(primary_key=True)
     workspace_id: UUID = _belongs_to("workspaces.id")
-    connector_id: UUID = _belongs_to("connectors.id")
-    ticket_id: UUID | None = _belongs_to("tickets.id", optional=True)
+    connector_id: UUID
+    ticket_id: UUID | None
     email: str
     trigger: str
     urgent: bool
@@ -162,7 +175,8 @@ class AnswerRow(SQLModel, table=True):
     """What is known of (connector, address): the last good answer, and the failure since, if there was one."""
 
     __tablename__ = "answers"
-    connector_id: UUID = Field(sa_column=Column(Uuid, ForeignKey("connectors.id", ondelete="CASCADE"), primary_key=True))
+    __table_args__ = (_belongs_to_own("connector_id", "connectors"),)
+    connector_id: UUID = Field(primary_key=True)
     email: str = Field(primary_key=True)
     workspace_id: UUID = _belongs_to("workspaces.id")
     found: bool | None

@@ -25,7 +25,7 @@ class AddressTaken(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A tenant with its support addresses in the order they were added."""
+    """A tenant with its support addresses, oldest first; those of one moment by name."""
 
     id: WorkspaceId
     name: str

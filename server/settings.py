@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import ssl
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import quote, urlsplit
 
-from pydantic import BeforeValidator, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from persistence.encryption import KeyRing, new_key_entry
 
 PREFIX: Final = "DISQUA_"
+_T = TypeVar("_T")
+_DATABASE = "disqua.sqlite3"
 _MIN_TOKEN_KEY = 32
+_ORIGIN = re.compile(r"https?://(?:[^\s/?#@:\[\]*]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
 _HELP_URL = "https://github.com/disqua/crm-connector/blob/main/docs/connector-guide.md"
 
 
@@ -68,7 +76,7 @@ class Settings(BaseSettings):
     allowed_origins: Texts = []
     help_url: str = _HELP_URL
     log_level: LogLevel = LogLevel.INFO
-    mails_per_sender_and_hour: int = 500
+    mails_per_sender_and_hour: PositiveInt = 500
 
     @property
     def production(self) -> bool:
@@ -78,8 +86,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("sqlite"):
-            message = "this version runs on SQLite only (sqlite:////path/to/file)"
+        if value is not None and not re.fullmatch(r"sqlite:///[^?]+", value):
+            message = "this version runs on SQLite only: sqlite:////path/to/file"
             raise ValueError(message)
         return value
 
@@ -101,24 +109,33 @@ class Settings(BaseSettings):
     @field_validator("token_key")
     @classmethod
     def _long_key(cls, value: str | None) -> str | None:
-        if value is not None and len(value) < _MIN_TOKEN_KEY:
-            message = f"the key must have at least {_MIN_TOKEN_KEY} characters"
-            raise ValueError(message)
-        return value
+        return None if value is None else _long_enough(value)
 
     @field_validator("lookup_ca_file")
     @classmethod
-    def _existing_file(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            message = "there is no such file"
-            raise ValueError(message)
+    def _certificates(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+        except ssl.SSLError:
+            message = f"{value} holds no certificate in PEM form"
+            raise ValueError(message) from None
+        except OSError as error:
+            message = f"{value} cannot be read: {error.strerror}"
+            raise ValueError(message) from None
         return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, values: list[str]) -> list[str]:
+        return [_origin(value) for value in values]
 
     @field_validator("jwks_url", "help_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("https://", "http://")):
-            message = "it must begin with https:// or http://"
+        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            message = "it must be an address such as https://example.com/path"
             raise ValueError(message)
         return value
 
@@ -136,45 +153,74 @@ class Settings(BaseSettings):
     def async_database_url(self) -> str:
         """The database as SQLAlchemy's async engine wants it named."""
         if self.database_url is None:
-            file = self.data_dir.resolve() / "disqua.sqlite3"
-            return f"sqlite+aiosqlite:///{file}"
+            return f"sqlite+aiosqlite:///{quote(str(self.data_dir.resolve() / _DATABASE))}"
         return self.database_url.replace("sqlite://", "sqlite+aiosqlite://", 1)
 
     def key_ring(self) -> KeyRing:
         """The keys for secrets at rest: given, or generated into the data directory once."""
-        return KeyRing.parse(self.encryption_keys or self._generated("encryption.keys", new_key_entry()))
+        if self.encryption_keys is not None:
+            return KeyRing.parse(self.encryption_keys)
+        return self._generated("encryption.keys", new_key_entry(), KeyRing.parse)
 
     def signing_key(self) -> str | None:
         """The key for our own tokens: given, or generated; None where only the identity provider issues them."""
-        if self.token_key is None and self.jwks_url is not None:
-            return None
-        return self.token_key or self._generated("token.key", secrets.token_urlsafe(48))
+        if self.token_key is not None or self.jwks_url is not None:
+            return self.token_key
+        return self._generated("token.key", secrets.token_urlsafe(48), _long_enough)
 
     def prepare_data_dir(self) -> None:
         """Make the embedded database's file, for the owner's eyes alone."""
         if self.database_url is None:
-            self._make_data_dir()
-            os.close(os.open(self.data_dir / "disqua.sqlite3", os.O_CREAT | os.O_RDWR, 0o600))
+            with self._data_dir() as data_dir:
+                os.close(os.open(data_dir / _DATABASE, os.O_CREAT | os.O_RDWR, 0o600))
 
-    def _make_data_dir(self) -> None:
+    def _generated(self, name: str, fresh: str, read: Callable[[str], _T]) -> _T:
+        """What the file holds; whoever comes first fills it, whole or not at all."""
+        with self._data_dir() as data_dir:
+            file = data_dir / name
+            if not file.exists():
+                _fill(file, fresh)
+            text = file.read_bytes()
+        try:
+            return read(text.decode().strip())
+        except ValueError as error:
+            message = f"{PREFIX}DATA_DIR: {file} is damaged: {error}"
+            raise WrongSetting(message) from None
+
+    @contextmanager
+    def _data_dir(self) -> Iterator[Path]:
+        """The directory, made where it is missing; whatever fails in it is told as its fault."""
         try:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            yield self.data_dir
         except OSError as error:
-            message = f"{PREFIX}DATA_DIR: {self.data_dir} cannot be used: {error.strerror}"
-            raise WrongSetting(message) from error
+            message = f"{PREFIX}DATA_DIR: {error.filename or self.data_dir} cannot be used: {error.strerror}"
+            raise WrongSetting(message) from None
 
-    def _generated(self, name: str, fresh: str) -> str:
-        """What the file holds; whoever comes first fills it, whole or not at all."""
-        self._make_data_dir()
-        file = self.data_dir / name
-        if not file.exists():
-            with tempfile.NamedTemporaryFile("w", dir=self.data_dir, prefix=f".{name}.") as draft:  # mode 0600
-                draft.write(f"{fresh}\n")
-                draft.flush()
-                os.fsync(draft.fileno())
-                with suppress(FileExistsError):
-                    os.link(draft.name, file)
-        return file.read_text().strip()
+
+def _fill(file: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.") as draft:  # mode 0600
+        draft.write(f"{text}\n")
+        draft.flush()
+        os.fsync(draft.fileno())
+        with suppress(FileExistsError):
+            os.link(draft.name, file)
+
+
+def _long_enough(key: str) -> str:
+    if len(key) < _MIN_TOKEN_KEY:
+        message = f"the key must have at least {_MIN_TOKEN_KEY} characters"
+        raise ValueError(message)
+    return key
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers send it (RFC 6454, 6.2), or ``*`` for every one."""
+    origin = text.lower().removesuffix("/")
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        message = f"{text} is no origin, such as https://helpdesk.example.com"
+        raise ValueError(message)
+    return origin.removesuffix(_DEFAULT_PORT.get(origin.partition(":")[0], ""))
 
 
 def load_settings(**given: Any) -> Settings:  # noqa: ANN401 - any setting
@@ -186,3 +232,9 @@ def load_settings(**given: Any) -> Settings:  # noqa: ANN401 - any setting
         reason = str(first["msg"]).removeprefix("Value error, ")
         name = "".join(f"{PREFIX}{str(first['loc'][0]).upper()}: " for _ in first["loc"][:1])
         raise WrongSetting(f"{name}{reason}") from None
+    except UnicodeDecodeError:
+        message = ".env is no text in UTF-8"
+        raise WrongSetting(message) from None
+    except OSError as error:
+        message = f"{error.filename or '.env'} cannot be read: {error.strerror}"
+        raise WrongSetting(message) from None

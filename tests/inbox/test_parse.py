@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from domain.ticket import InboundEmail, Requester, one_line, storable
 from inbox.parse import Parser
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -60,7 +63,7 @@ async def read(
         (['From: "ceo@bank.com" <a@x.cz>'], "c@x.cz", "a@x.cz", "a@x.cz"),
         (["From: A@X.CZ", "Reply-To: other@x.cz"], "c@x.cz", "a@x.cz", "a@x.cz"),
         (["From: jan@žluťoučký.cz"], "", "jan@xn--luouk-uva4it5a4g.cz", "jan@xn--luouk-uva4it5a4g.cz"),
-        (["From: Žluť@kůň.cz"], "", "žluť@xn--k-wla6l.cz", "žluť@xn--k-wla6l.cz"),
+        (["From: Žluť@kůň.cz"], "", "žluť@xn--k-qla0j.cz", "žluť@xn--k-qla0j.cz"),
     ],
 )
 async def test_the_requester_is_the_header_from_else_the_sender_else_the_envelope_sender(
@@ -106,7 +109,7 @@ async def test_recipients_are_each_usable_address_once_the_delivered_ones_first(
         "Delivered-To: c@x.cz",
     )
 
-    assert email.recipients == ("a@x.cz", "c@x.cz", "b@x.cz", "support@firma.cz", "d@xn--k-wla6l.cz")
+    assert email.recipients == ("a@x.cz", "c@x.cz", "b@x.cz", "support@firma.cz", "d@xn--k-qla0j.cz")
 
 
 @pytest.mark.parametrize(
@@ -328,9 +331,9 @@ async def test_a_flood_of_such_messages_keeps_no_other_waiting_for_five_seconds(
 
 
 FRAGMENTS = st.sampled_from(
-    """From: Sender: Subject: To: Message-ID: References: Content-Type: Content-Transfer-Encoding: Return-Path: a@x.cz < > ( ) " \\
-    , ; : =?utf-8?q? =?x?b? ?= = -- --b boundary=b multipart/mixed multipart/alternative text/html text/plain; message/rfc822
-    charset=utf-7 charset=\x00 base64 quoted-printable <p> <table> &amp; =0D=0A \ud800 é \x00""".split()
+    """From: Sender: Subject: To: Message-ID: References: Content-Type: Content-Transfer-Encoding: Return-Path: a@x.cz < > ( ) "
+    \\ , ; : =?utf-8?q? =?x?b? ?= = -- --b boundary=b multipart/mixed multipart/alternative text/html text/plain; charset=utf-7
+    message/rfc822 charset=\x00 base64 quoted-printable <p> <table> &amp; =0D=0A \ud800 é \x00""".split()
 )
 NEWLINES = st.sampled_from(["\r\n", "\n", "\r", "\r\n\r\n", " ", "\r\n ", ""])
 MAILS = st.one_of(

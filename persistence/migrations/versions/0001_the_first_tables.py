@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_connectors_workspace_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connectors")),
+        sa.UniqueConstraint("id", "workspace_id", name=op.f("uq_connectors_id_workspace_id")),
     )
     with op.batch_alter_table("connectors", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_connectors_workspace_id"), ["workspace_id"], unique=False)
@@ -68,6 +69,7 @@ def upgrade() -> None:
         sa.Column("created_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_tickets_workspace_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tickets")),
+        sa.UniqueConstraint("id", "workspace_id", name=op.f("uq_tickets_id_workspace_id")),
         sa.UniqueConstraint("workspace_id", "number", name=op.f("uq_tickets_workspace_id_number")),
     )
     with op.batch_alter_table("tickets", schema=None) as batch_op:
@@ -85,7 +87,12 @@ def upgrade() -> None:
         sa.Column("fetched_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("failure_kind", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("http_status", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(["connector_id"], ["connectors.id"], name=op.f("fk_answers_connector_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["connector_id", "workspace_id"],
+            ["connectors.id", "connectors.workspace_id"],
+            name=op.f("fk_answers_connector_id"),
+            ondelete="CASCADE",
+        ),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_answers_workspace_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("connector_id", "email", name=op.f("pk_answers")),
     )
@@ -108,8 +115,18 @@ def upgrade() -> None:
         sa.Column("response", sa.Text(), nullable=True),
         sa.Column("requested_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
         sa.Column("completed_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(["connector_id"], ["connectors.id"], name=op.f("fk_lookups_connector_id"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_lookups_ticket_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["connector_id", "workspace_id"],
+            ["connectors.id", "connectors.workspace_id"],
+            name=op.f("fk_lookups_connector_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id", "workspace_id"],
+            ["tickets.id", "tickets.workspace_id"],
+            name=op.f("fk_lookups_ticket_id"),
+            ondelete="CASCADE",
+        ),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_lookups_workspace_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lookups")),
     )
@@ -142,7 +159,12 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.LargeBinary(), nullable=True),
         sa.Column("reference_key", sa.LargeBinary(), nullable=True),
         sa.Column("received_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_messages_ticket_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["ticket_id", "workspace_id"],
+            ["tickets.id", "tickets.workspace_id"],
+            name=op.f("fk_messages_ticket_id"),
+            ondelete="CASCADE",
+        ),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_messages_workspace_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
         sa.UniqueConstraint("workspace_id", "fingerprint", name=op.f("uq_messages_workspace_id_fingerprint")),
