@@ -23,7 +23,7 @@ serve: $(READY) ## Run the server (ARGS="--port 9000")
 
 ##@ Develop
 
-.PHONY: test coverage check format hooks schema lock clean
+.PHONY: test coverage check bench format hooks schema lock clean
 
 test: $(READY) ## Run the tests (T=tests/domain/test_answer.py for one file)
 	$(BIN)/pytest $(T)
@@ -36,6 +36,9 @@ coverage: $(READY) ## Run the tests and measure them: all of domain/ by branch, 
 	$(BIN)/coverage report --include='domain/*' --fail-under=100
 
 check: lint types architecture schema-in-step coverage ## Check everything that CI checks
+
+bench: $(READY) ## Measure, as ratios within one run
+	$(BIN)/python bench/mail_while_endpoints_hang.py
 
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet

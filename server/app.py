@@ -73,6 +73,14 @@ class Parts:
         )
         self.mail_address: str | None = None
 
+    async def migrate(self) -> None:
+        """Bring the database to the newest schema and let go of it; raises DatabaseAway, and WrongSetting for the data folder."""
+        self.settings.prepare_data_dir()
+        try:
+            await self.database.migrate()
+        finally:
+            await self.database.close()
+
     @asynccontextmanager
     async def running(self, mail: MailDoor | None) -> AsyncIterator[None]:
         """Open from the inside out, close from the outside in."""

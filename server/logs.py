@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -21,6 +22,7 @@ _TALKATIVE: Final = (
     "sqlalchemy",
     "strawberry",
     "taskiq",
+    "uvicorn",
     "websockets",
 )
 """Libraries that log URLs, addresses or statements with their values below a warning."""
@@ -43,7 +45,7 @@ def set_up_logs(level: LogLevel, *, production: bool) -> None:
     last: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if production
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tests.lookups.conftest import Listen, Script
 
 LOOPBACK = ip_network("127.0.0.0/8")
-BUDGET = 3.0
+BUDGET = 3.0  # seconds; uvloop counts time in whole milliseconds
 SECRET = 'k3y/"+ \\x=? of the CRM'
 QUICK = timedelta(milliseconds=300)
 
@@ -478,7 +478,7 @@ async def test_whatever_stalls_the_lookup_ends_after_three_seconds(listen: Liste
     for (name, (_, status, response)), reply in zip(STALLS.items(), replies, strict=True):
         assert (name, reply.outcome) == (name, Failure(FailureKind.TIMEOUT, status))
         assert (name, reply.http_status) == (name, status)
-        assert BUDGET <= reply.duration.total_seconds() < BUDGET + 0.5, name
+        assert BUDGET - 0.01 <= reply.duration.total_seconds() < BUDGET + 0.5, name
         if response is not None:
             assert (name, reply.response) == (name, response)
 
@@ -495,7 +495,7 @@ async def test_a_name_server_that_hangs_ends_in_time_too() -> None:
     release.set()
 
     assert reply.outcome == Failure(FailureKind.TIMEOUT)
-    assert BUDGET <= reply.duration.total_seconds() < BUDGET + 0.5
+    assert BUDGET - 0.01 <= reply.duration.total_seconds() < BUDGET + 0.5
 
 
 async def test_a_handshake_that_stalls_and_a_backlog_that_is_full_end_in_time_too(client: LookupClient) -> None:
@@ -506,7 +506,7 @@ async def test_a_handshake_that_stalls_and_a_backlog_that_is_full_end_in_time_to
 
     for reply in replies:
         assert reply.outcome == Failure(FailureKind.TIMEOUT)
-        assert BUDGET <= reply.duration.total_seconds() < BUDGET + 0.5
+        assert BUDGET - 0.01 <= reply.duration.total_seconds() < BUDGET + 0.5
 
 
 async def test_a_lookup_that_ran_out_of_time_hangs_up(listen: Listen, quick_client: LookupClient) -> None:

@@ -1,0 +1,106 @@
+"""A database file for each test, and what a test may watch it with."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+from sqlalchemy import Engine, create_engine, event
+
+from domain.identity import WorkspaceId, support_address
+from persistence import migrations
+from persistence.database import Database
+from persistence.encryption import KeyRing
+from tests.persistence.samples import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+settings.register_profile("persistence", deadline=None)  # a busy machine is no fault of a rule
+settings.load_profile("persistence")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement as it went to the driver."""
+
+    text: str
+    parameters: Any
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Every statement, the beginning of transactions left out."""
+
+    seen: list[Statement] = field(default_factory=list)
+
+    def record(self, _connection: object, _cursor: object, text: str, parameters: Any, *_: object) -> None:  # noqa: ANN401
+        if not text.startswith("BEGIN"):
+            self.seen.append(Statement(text, parameters))
+
+
+@pytest.fixture
+def statements() -> Iterator[Statements]:
+    """What is sent to any database from now on."""
+    recorded = Statements()
+    event.listen(Engine, "before_cursor_execute", recorded.record)
+    yield recorded
+    event.remove(Engine, "before_cursor_execute", recorded.record)
+
+
+@pytest.fixture
+def keys() -> KeyRing:
+    return KeyRing({"k1": bytes(range(32))})
+
+
+@pytest.fixture(scope="session")
+def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database with the newest schema, made once and copied for every test."""
+    file = tmp_path_factory.mktemp("template") / "disqua.sqlite3"
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        migrations.upgrade(connection)
+    engine.dispose()
+    return file
+
+
+@pytest.fixture
+def file(_migrated: Path, tmp_path: Path) -> Path:
+    """The database file, for a look at it from outside."""
+    return shutil.copy(_migrated, tmp_path / "disqua.sqlite3")
+
+
+@pytest.fixture
+def url(file: Path) -> str:
+    return f"sqlite+aiosqlite:///{file}"
+
+
+@pytest.fixture
+async def database(url: str, keys: KeyRing) -> AsyncIterator[Database]:
+    opened = Database(url, keys)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def neighbour(url: str, keys: KeyRing) -> AsyncIterator[Database]:
+    """The same file as another process has it: with locks and connections of its own."""
+    opened = Database(url, keys)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def workspace_id(database: Database) -> WorkspaceId:
+    async with database.operator() as store:
+        return await store.workspaces.create("Disqua", [support_address("support@disqua.example")], NOW)
+
+
+@pytest.fixture
+async def other_workspace_id(database: Database) -> WorkspaceId:
+    async with database.operator() as store:
+        return await store.workspaces.create("Another", [support_address("support@another.example")], NOW)
