@@ -29,8 +29,7 @@ def _dialogue(port: int, number: int) -> float:
     started = time.perf_counter()
     with smtplib.SMTP("127.0.0.1", port) as connection:
         connection.sendmail("bench@firma.cz", [SUPPORT], message(From=f"sender{number}@firma.cz", Message_ID=f"<{number}@b>"))
-        took = time.perf_counter() - started
-    return took
+        return time.perf_counter() - started
 
 
 async def _send(helpdesk: Helpdesk, numbers: range) -> list[float]:
@@ -51,7 +50,7 @@ async def main() -> None:
         times: dict[str, list[float]] = {"no connector": [], f"{CONNECTORS} connectors that hang": []}
         for start in range(0, MAILS, CHUNK):
             for helpdesk, measured in zip((plain, hanging), times.values(), strict=True):
-                measured += await _send(helpdesk, range(start, start + CHUNK))
+                measured.extend(await _send(helpdesk, range(start, start + CHUNK)))
         medians = {name: statistics.median(measured) * 1000 for name, measured in times.items()}
         for name, measured in times.items():
             worst = max(measured) * 1000

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import orjson
+import structlog
 from cross_web import HTTPException
 from graphql import GraphQLError, OperationType, get_operation_ast, parse
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -22,31 +23,33 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 
 from domain.identity import Right
 from graph.context import Context, Services
-from graph.errors import ErrorCode
-from graph.limits import MAX_BODY_BYTES, MAX_OPERATIONS_PER_SOCKET
+from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, tidy_error
+from graph.limits import MAX_BODY_BYTES, MAX_OPERATIONS_PER_SOCKET, MAX_TOKENS
 from graph.socket import SocketAdapter, SocketHandler
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     import strawberry
     from cross_web import AsyncHTTPRequestAdapter
     from starlette.types import Message, Receive, Scope, Send
     from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+    from strawberry.types import ExecutionResult
     from strawberry.types.unset import UnsetType
 
     from domain.identity import Principal
 
 _INIT_TIMEOUT = timedelta(seconds=10)
-_SEND_SECONDS = 10.0
 _CODE_OF_STATUS = {
     401: ErrorCode.UNAUTHENTICATED,
     403: ErrorCode.FORBIDDEN,
     413: ErrorCode.LIMIT_EXCEEDED,
+    500: ErrorCode.INTERNAL,
     503: ErrorCode.UNAVAILABLE,
 }
 _STATUS_OF_CODE = {ErrorCode.UNAUTHENTICATED: 401, ErrorCode.UNAVAILABLE: 503}
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +88,31 @@ class Endpoint(GraphQL[Context, None]):
             await self._serve_socket(WebSocket(scope, receive, send))
             return
         context = Context(services=self.services, request_id=uuid4().hex)
+        with suppress(ClientDisconnect):  # whoever went away, or takes nothing any more, needs no answer
+            response = await self._respond(Request(scope, _capped(receive)), context)
+            response.headers["X-Request-Id"] = context.request_id
+            await response(scope, receive, _patient(send, self.websocket_adapter_class.patience))
+
+    async def _respond(self, request: Request, context: Context) -> Response:
+        request.state.request_id = context.request_id
         try:
-            request = Request(scope, _capped(receive))
             context.principal = await self._admit(request)
-            response = await self.run(request, context=context)
+            return await self.run(request, context=context)
         except HTTPException as refusal:
-            response = _error_response(refusal.status_code, refusal.reason, context)
+            return self._refuse(refusal.status_code, refusal.reason, context)
         except DatabaseAway:
-            response = _error_response(503, "The database cannot be reached at the moment; try again shortly.", context)
-        response.headers["X-Request-Id"] = context.request_id
-        await response(scope, receive, _patient(send))
+            return self._refuse(503, DATABASE_AWAY, context)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort: what nobody expected is told apart by its id alone
+            _log.error("internal error", request_id=context.request_id, exc_info=error)
+            return self._refuse(500, INTERNAL, context)
+
+    def _refuse(self, status: int, message: str, context: Context) -> Response:
+        code = _CODE_OF_STATUS.get(status, ErrorCode.BAD_REQUEST)
+        error = {"message": message, "extensions": {"code": code, "requestId": context.request_id}}
+        headers = {401: {"WWW-Authenticate": "Bearer"}, 405: {"Allow": "POST"}}.get(status)
+        return Response(self.encode_json({"errors": [error]}), status, headers, media_type="application/json")
 
     async def _serve_socket(self, socket: WebSocket) -> None:
         self.door.socket_opened()
@@ -158,10 +176,12 @@ class Endpoint(GraphQL[Context, None]):
         return document
 
     def decode_json(self, data: str | bytes) -> object:
-        """Any JSON value; raises JSONDecodeError, for nesting without end and broken UTF-8, too."""
+        """Any JSON value; raises JSONDecodeError, for nesting without end, broken UTF-8 and numbers without end, too."""
         try:
             return json.loads(data)
-        except (RecursionError, UnicodeDecodeError) as error:
+        except json.JSONDecodeError:
+            raise
+        except (RecursionError, ValueError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
 
     def encode_json(self, data: object) -> str:
@@ -170,6 +190,12 @@ class Endpoint(GraphQL[Context, None]):
             return orjson.dumps(data).decode()
         except TypeError:  # a client's lone surrogate inside an error message
             return json.dumps(data)
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """The result as it leaves; what fails around an operation has not passed the extensions that tidy its errors."""
+        for_whom = request.state.request_id
+        result.errors = [tidy_error(error, for_whom, production=True) for error in result.errors or ()] or None
+        return await super().process_result(request, result)
 
     def create_response(self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response) -> Response:
         """An answer with the status that its errors call for."""
@@ -191,21 +217,29 @@ class Endpoint(GraphQL[Context, None]):
         """An event stream that ends when the token of its request expires."""
         principal = await self.principal_of(request.headers.get("authorization"))
         ends_in = (principal.expires_at - self.services.now()).total_seconds() if principal else 0
-        return await super().create_streaming_response(request, lambda: _until(stream(), ends_in), sub_response, headers)
+
+        def timed() -> AsyncIterator[str]:
+            return _until(cast("AsyncGenerator[str, None]", stream()), ends_in)
+
+        return await super().create_streaming_response(request, timed, sub_response, headers)
 
 
 def _is_subscription(query: str | None, operation_name: str | None) -> bool:
     try:
-        operation = get_operation_ast(parse(query or "", no_location=True), operation_name)
+        operation = get_operation_ast(parse(query or "", no_location=True, max_tokens=MAX_TOKENS), operation_name)
     except GraphQLError:
         return False  # the executor will say what is wrong with it
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
 
 
-async def _until(stream: AsyncIterator[str], seconds: float) -> AsyncIterator[str]:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            async for piece in stream:
+async def _until(stream: AsyncGenerator[str, None], seconds: float) -> AsyncGenerator[str, None]:
+    """The stream as far as it comes in time; however it ends, what feeds it ends, too."""
+    end = asyncio.get_running_loop().time() + seconds
+    async with aclosing(stream):
+        with suppress(TimeoutError, StopAsyncIteration):
+            while True:
+                async with asyncio.timeout_at(end):
+                    piece = await anext(stream)
                 yield piece
 
 
@@ -224,18 +258,14 @@ def _capped(receive: Receive) -> Receive:
     return receive_capped
 
 
-def _patient(send: Send) -> Send:
+def _patient(send: Send, patience: timedelta) -> Send:
     """Give up on a reader that takes nothing any more."""
 
     async def send_patiently(message: Message) -> None:
-        async with asyncio.timeout(_SEND_SECONDS):
-            await send(message)
+        try:
+            async with asyncio.timeout(patience.total_seconds()):
+                await send(message)
+        except TimeoutError:
+            raise ClientDisconnect from None
 
     return send_patiently
-
-
-def _error_response(status: int, message: str, context: Context) -> Response:
-    code = _CODE_OF_STATUS.get(status, ErrorCode.BAD_REQUEST)
-    error = {"message": message, "extensions": {"code": code, "requestId": context.request_id}}
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 405: {"Allow": "POST"}}.get(status)
-    return Response(orjson.dumps({"errors": [error]}), status, headers, media_type="application/json")

@@ -3,6 +3,7 @@
 GraphQLError
 ├── BadRequest
 ├── Forbidden
+├── LimitExceeded
 └── Unauthenticated
 """
 
@@ -10,12 +11,14 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import strawberry
 import structlog
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from domain.errors import InvalidConnector
 from persistence.database import DatabaseAway
@@ -29,7 +32,12 @@ if TYPE_CHECKING:
     from domain.errors import Problem
     from graph.context import Context
 
+DATABASE_AWAY: Final = "The database cannot be reached at the moment; try again shortly."
+INTERNAL: Final = "Something went wrong on our side."
+
 _SUGGESTION = re.compile(r" Did you mean .*\?$", re.DOTALL)
+_VALUE = re.compile(r"[,;]? [Ff]ound: .*|((?<!invalid)(?<!default) value): .*|(?<=String) '.*", re.DOTALL)
+_OVER_LIMIT = re.compile(r"Document (?:contains more than \d+ tokens|is nested too deeply)")
 _log = structlog.get_logger(__name__)
 
 
@@ -63,6 +71,12 @@ class Forbidden(CodedError):
     """The token is good, but its role may not do this."""
 
     code = ErrorCode.FORBIDDEN
+
+
+class LimitExceeded(CodedError):
+    """The request is fine but larger than one request may be."""
+
+    code = ErrorCode.LIMIT_EXCEEDED
 
 
 class Unauthenticated(CodedError):
@@ -106,12 +120,28 @@ def _code_and_message(error: GraphQLError) -> tuple[ErrorCode, str]:
     if code := (error.extensions or {}).get("code"):
         return ErrorCode(code), error.message
     match error.original_error:
+        case GraphQLError(nodes=None) if error.path is not None:  # a value of ours that the schema does not allow
+            return ErrorCode.INTERNAL, INTERNAL
         case None | GraphQLError():
+            return _code_of_document(error.message), without_values(error.message)
+        case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
             return ErrorCode.BAD_REQUEST, error.message
+        case ValueError() if error.path is None and error.nodes:  # a number in the document that Python does not read
+            return ErrorCode.BAD_REQUEST, "A value in the document cannot be read."
         case DatabaseAway():
-            return ErrorCode.UNAVAILABLE, "The database cannot be reached at the moment; try again shortly."
+            return ErrorCode.UNAVAILABLE, DATABASE_AWAY
         case _:
-            return ErrorCode.INTERNAL, "Something went wrong on our side."
+            return ErrorCode.INTERNAL, INTERNAL
+
+
+def _code_of_document(message: str) -> ErrorCode:
+    return ErrorCode.LIMIT_EXCEEDED if _OVER_LIMIT.search(message) else ErrorCode.BAD_REQUEST
+
+
+def without_values(message: str) -> str:
+    """What graphql-core says of an input, less the input itself: one of its members may be a secret."""
+    kept = _VALUE.sub(r"\1", message)
+    return kept if kept == message or kept.endswith("?") else f"{kept}."
 
 
 @strawberry.interface(name="Error", description="What every expected refusal has in common.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -67,10 +68,12 @@ def check_first(first: int) -> int:
 
 def number_after(cursor: str | None) -> int | None:
     """The number that a cursor stands for."""
-    try:
-        return None if cursor is None else int(_key(cursor))
-    except ValueError:
-        raise _bad_cursor() from None
+    if cursor is None:
+        return None
+    key = _key(cursor)
+    if not re.fullmatch(r"[0-9]{1,10}", key):
+        raise _bad_cursor()
+    return int(key)
 
 
 def id_after(cursor: str | None) -> UUID | None:

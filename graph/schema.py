@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, get_operation_ast
 from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from graph.errors import Error, InvalidConnectorHandler, TidyErrors
+from graph.errors import BadRequest, Error, InvalidConnectorHandler, TidyErrors
 from graph.limits import MAX_TOKENS, RULES
 from graph.mutations import Mutation
 from graph.queries import Query
@@ -51,6 +51,20 @@ class SafeParserCache(ParserCache):
         yield
 
 
+class NamedOperation(SchemaExtension):
+    """Refuses to choose among the operations of a document when the request names none (GraphQL, 6.1, GetOperation)."""
+
+    def on_validate(self) -> Iterator[None]:
+        """After the document has been found valid."""
+        operation = self.execution_context
+        nameless = operation._provided_operation_name is None  # noqa: SLF001 - the public name falls back to the first one
+        if nameless and operation.graphql_document and not operation.pre_execution_errors:
+            chosen = get_operation_ast(operation.graphql_document)
+            message = "The document has several operations: name one in operationName."
+            operation.pre_execution_errors = [] if chosen else [BadRequest(message)]
+        yield
+
+
 class _Execution(StrawberryGraphQLCoreExecutionContext):
     """Gives every event of a subscription loaders of its own."""
 
@@ -81,6 +95,7 @@ def build_schema(*, production: bool = False) -> strawberry.Schema:
             partial(AddValidationRules, list(RULES)),
             partial(SafeParserCache, CACHED_DOCUMENTS),
             partial(ValidationCache, CACHED_DOCUMENTS),
+            NamedOperation,
         ],
     )
 

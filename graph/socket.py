@@ -3,43 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
+import structlog
+from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from graph.context import Context
+from graph.errors import LimitExceeded, tidy_error
+from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
         ConnectionInitMessage,
         Message,
+        SubscribeMessage,
     )
 
-_SEND_SECONDS = 10.0
-_FORBIDDEN = 4403
+_TRY_AGAIN_LATER: Final = 1013
+_FORBIDDEN: Final = 4403
+_MAX_REASON = 123  # bytes; RFC 6455, 5.5.1 with 5.5
+_log = structlog.get_logger(__name__)
 
 
 class SocketAdapter(ASGIWebSocketAdapter):
     """Lets a reader go that takes nothing any more: its connection would otherwise live as long as TCP does."""
 
+    patience: ClassVar[timedelta] = timedelta(seconds=10)
+    """How long one message may wait to be taken."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the view passes
         super().__init__(*args, **kwargs)
         self._connection = asyncio.current_task()
+        self.let_go = False
 
     async def send_json(self, message: Mapping[str, object]) -> None:
-        """Send, or end the connection after ten seconds without progress."""
+        """Send, or end the connection when nothing is taken any more."""
+        await self._patiently(super().send_json(message))
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close; the reason may repeat what the client sent and is cut to what a frame can carry."""
+        await self._patiently(super().close(code, reason.encode(errors="replace")[:_MAX_REASON].decode(errors="ignore")))
+
+    async def _patiently(self, sending: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(_SEND_SECONDS):
-                await super().send_json(message)
+            async with asyncio.timeout(self.patience.total_seconds()):
+                await sending
         except TimeoutError:
+            self.let_go = True
             if self._connection is not None:
                 self._connection.cancel()
             raise WebSocketDisconnected from None
-        except RuntimeError as closed:  # starlette's word for sending after a close
+        except (RuntimeError, WebSocketDisconnect) as closed:  # starlette's words for sending after a close
             raise WebSocketDisconnected from closed
 
 
@@ -49,9 +70,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     _expiry: asyncio.Task[None] | None = None
 
     async def handle(self) -> None:
-        """Serve until either side closes."""
+        """Serve until either side closes or the other takes nothing any more."""
         try:
             await super().handle()
+        except asyncio.CancelledError:
+            if not cast("SocketAdapter", self.websocket).let_go:
+                raise
         finally:
             if self._expiry:
                 self._expiry.cancel()
@@ -66,16 +90,36 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Sign in by the token in the payload; a bad one closes the socket with 4403."""
-        await super().handle_connection_init(message)
+        try:
+            await super().handle_connection_init(message)
+        except DatabaseAway:
+            await self.websocket.close(code=_TRY_AGAIN_LATER, reason="The database cannot be reached at the moment")
+            return
         if self.connection_acknowledged and self._expiry is None:
             self._expiry = asyncio.create_task(self._close_when_expired())
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Start an operation, unless as many as one socket may have are running."""
+        limit = self.max_subscriptions_per_connection
+        if limit is None or len(self.operations) < limit or message["id"] in self.operations:
+            await super().handle_subscribe(message)
+            return
+        error = LimitExceeded(f"A socket may have at most {limit} operations at once.")
+        tidied = tidy_error(error, self.context.request_id, production=True)
+        await self.send_message({"id": message["id"], "type": "error", "payload": [tidied.formatted]})
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """Log what nobody expected; that a reader went away while it was being sent something is ordinary."""
+        if not isinstance(error, WebSocketDisconnected):
+            _log.error("an operation broke off", request_id=self.context.request_id, exc_info=error)
 
     async def _close_when_expired(self) -> None:
         remaining = self.context.caller.expires_at - self.context.services.now()
         await asyncio.sleep(max(remaining.total_seconds(), 0))
         for operation_id in list(self.operations):
             await self.cleanup_operation(operation_id)
-        await self.websocket.close(code=_FORBIDDEN, reason="The token has expired")
+        with suppress(WebSocketDisconnected):
+            await self.websocket.close(code=_FORBIDDEN, reason="The token has expired")
 
 
 def _problem(message: object) -> str | None:

@@ -21,6 +21,7 @@ import aiohttp
 import httpx
 import idna
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.helpers import _EXC_SENTINEL
 from httpx_aiohttp.transport import AiohttpResponseStream
 from yarl import URL
 
@@ -150,6 +151,12 @@ class _Line(ResponseHandler):
         error, body = self.exception(), self._payload
         if error is not None and body is not None and not body.is_eof():
             body.set_exception(error)  # aiohttp leaves whoever reads a body waiting when a later chunk is broken
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException = _EXC_SENTINEL) -> None:
+        """Leave it to connection_lost, which is about to follow, to say why a request could not be written."""
+        write_failed = isinstance(exc.__cause__, aiohttp.ClientConnectionResetError)
+        if not write_failed or self.transport is None:
+            super().set_exception(exc, exc_cause)
 
     def has_more(self) -> bool:
         """Whether something came after the last answer, or waits to be read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class Database:
         self._engine = create_async_engine(url, hide_parameters=True)
         self._write_lock: AbstractAsyncContextManager[Any] = nullcontext()
         if make_url(url).get_backend_name() == "sqlite":
+            event.listen(self._engine.sync_engine, "do_connect", _try_to_open)
             event.listen(self._engine.sync_engine, "connect", _set_pragmas)
             event.listen(self._engine.sync_engine, "begin", _begin)
             self._write_lock = asyncio.Lock()  # SQLite's own queue of writers is unfair; this one is in order
@@ -111,12 +113,21 @@ class Database:
             raise DatabaseAway(str(error)) from error
 
 
+def _try_to_open(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+    """Fail here and not in aiosqlite, whose thread then outlives the event loop and complains of its end."""
+    sqlite3.connect(*arguments, **options).close()
+
+
 def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - whatever driver
     connection.isolation_level = None  # the driver would begin too late: its reads ran outside the transaction
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except BaseException:
+        connection.close()  # the pool never had it and would leave it open
+        raise
 
 
 def _begin(connection: Connection) -> None:

@@ -6,13 +6,13 @@ import asyncio
 import re
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
 
 import typer
 from rich.console import Console
 
-from domain.errors import DomainError
+from domain.errors import DomainError, InvalidAddress
 from domain.identity import Role, WorkspaceId, email_address, support_address
 from persistence.database import DatabaseAway
 from persistence.encryption import new_key_entry
@@ -40,7 +40,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(workspace, name="workspace")
 workspace.add_typer(address, name="address")
 
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+_errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 _T = TypeVar("_T")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -54,19 +54,25 @@ def main() -> None:
     try:
         app()
     except (WrongSetting, Refusal, DomainError) as error:
-        _errors.print(f"disqua: {error}", style="red")
-        sys.exit(1)
+        _fail(str(error))
     except DatabaseAway as error:
-        _errors.print(f"disqua: the database cannot be used: {str(error).splitlines()[0]}", style="red")
-        sys.exit(1)
+        _fail(f"the database cannot be used: {str(error).splitlines()[0]}")
+
+
+def _fail(reason: str) -> NoReturn:
+    _errors.print(f"disqua: {' '.join(reason.split())}", style="red")
+    sys.exit(1)
+
+
+_Port = Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 takes a free one.")]
 
 
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Where the API listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.")] = 8000,
+    port: _Port = 8000,
     smtp_host: Annotated[str, typer.Option(help="Where mail is taken.")] = "127.0.0.1",
-    smtp_port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.")] = 8025,
+    smtp_port: _Port = 8025,
     lmtp: Annotated[bool, typer.Option("--lmtp", help="Speak LMTP instead of SMTP.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs Redis.")] = 1,
 ) -> None:
@@ -136,12 +142,12 @@ def schema() -> None:
 @app.command()
 def doctor(
     smtp_host: Annotated[str, typer.Option(help="Where mail is taken.")] = "127.0.0.1",
-    smtp_port: Annotated[int, typer.Option(help="Its port.")] = 8025,
+    smtp_port: Annotated[int, typer.Option(min=1, max=65535, help="Its port.")] = 8025,
 ) -> None:
     """Check settings, keys, database, Redis and the mail port: a line each, exit code 1 if one is wrong."""
     from server.doctor import examine  # noqa: PLC0415 - the other commands start faster without it
 
-    sys.exit(0 if examine(Console(highlight=False, soft_wrap=True), smtp_host=smtp_host, smtp_port=smtp_port) else 1)
+    sys.exit(0 if examine(Console(highlight=False, soft_wrap=True, emoji=False), smtp_host=smtp_host, smtp_port=smtp_port) else 1)
 
 
 @keys.command("new")
@@ -176,10 +182,13 @@ def workspace_create(
     addresses: Annotated[list[str], typer.Option("--address", help="A support address; repeat for more.")],
 ) -> None:
     """Add a workspace and print its id, alone on standard output."""
+    if not (name.strip() and name.isprintable()):
+        message = "the name of a workspace is one line of text"
+        raise Refusal(message)
 
     async def create(database: Database) -> WorkspaceId:
         async with database.operator() as store:
-            return await store.workspaces.create(name, [_untagged(text) for text in addresses], utc_now())
+            return await store.workspaces.create(name.strip(), [_untagged(text) for text in addresses], utc_now())
 
     typer.echo(str(_with_database(_start(), create)))
 
@@ -266,15 +275,19 @@ async def _existing_workspace(database: Database, text: str) -> WorkspaceId:
 
 
 def _untagged(text: str) -> EmailAddress:
-    given, canonical = email_address(text), support_address(text)
+    try:
+        given, canonical = email_address(text), support_address(text)
+    except InvalidAddress as error:
+        message = f"{text}: {error}"
+        raise Refusal(message) from None
     if given != canonical:
-        message = f"register {canonical}: mail to {given} arrives there anyway"
+        message = f"mail to {given} arrives at {canonical}: give that address"
         raise Refusal(message)
     return canonical
 
 
 def _duration(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text.strip())
     if match is None or not int(match[1]):
         message = f"--ttl {text}: give a number and a unit, for example 30m, 12h or 90d"
         raise Refusal(message)

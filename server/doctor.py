@@ -6,10 +6,13 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
-from domain.errors import DomainError
+from rich.markup import escape
+
+from domain.errors import DomainError, SecretUnreadable
 from persistence import migrations
 from persistence.database import DatabaseAway
 from server.app import open_database
+from server.serve import listen
 from server.settings import Settings, WrongSetting, load_settings
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from persistence.database import Database
+
+_GREETING = "Disqua CRM Connector"  # what the door of inbox/smtp calls itself
 _PATIENCE_SECONDS = 3.0
 
 
@@ -29,7 +35,7 @@ def examine(console: Console, *, smtp_host: str, smtp_port: int) -> bool:
     try:
         settings = load_settings()
     except WrongSetting as error:
-        console.print(f"[red]✗[/] settings: {error}")
+        console.print(f"[red]✗[/] settings: {escape(str(error))}")
         return False
     examinations: dict[str, Callable[[], str]] = {
         "settings": lambda: f"{settings.env}, data in {settings.data_dir.resolve()}",
@@ -44,10 +50,11 @@ def examine(console: Console, *, smtp_host: str, smtp_port: int) -> bool:
 
 def _told(console: Console, part: str, examination: Callable[[], str]) -> bool:
     try:
-        console.print(f"[green]✓[/] {part}: {examination()}")
+        finding = examination()
     except (_Wrong, WrongSetting, DatabaseAway, DomainError, OSError, ValueError) as error:
-        console.print(f"[red]✗[/] {part}: {str(error).splitlines()[0]}")
+        console.print(f"[red]✗[/] {part}: {escape(str(error).splitlines()[0])}")
         return False
+    console.print(f"[green]✓[/] {part}: {escape(finding)}")
     return True
 
 
@@ -63,13 +70,30 @@ async def _database(settings: Settings) -> str:
     database = open_database(settings)
     try:
         revision = await database.revision()
+        if revision is None:
+            return "reachable and empty; `disqua serve` or `disqua migrate` makes the tables"
+        if revision != migrations.head():
+            raise _Wrong(f"the schema is at {revision}, this version needs {migrations.head()}: run `disqua migrate`")
+        unreadable = await _unreadable_secrets(database)
     finally:
         await database.close()
-    if revision is None:
-        return "reachable and empty; `disqua serve` or `disqua migrate` makes the tables"
-    if revision != migrations.head():
-        raise _Wrong(f"the schema is at {revision}, this version needs {migrations.head()}: run `disqua migrate`")
-    return f"reachable, schema {revision}"
+    if unreadable:
+        raise _Wrong(f"no key opens the secrets of connectors {', '.join(unreadable)}: bring the key back or set them again")
+    return f"reachable, schema {revision}, every secret opens"
+
+
+async def _unreadable_secrets(database: Database) -> list[str]:
+    async with database.operator_reading() as operator:
+        workspaces = await operator.workspaces.all()
+    unreadable = []
+    for workspace in workspaces:
+        async with database.reading(workspace.id) as store:
+            for connector in await store.connectors.all():
+                try:
+                    await store.connectors.secret(connector.id)
+                except SecretUnreadable:
+                    unreadable.append(str(connector.id))
+    return unreadable
 
 
 def _mail_port(host: str, port: int) -> str:
@@ -78,10 +102,12 @@ def _mail_port(host: str, port: int) -> str:
         with socket.create_connection((host, port), timeout=_PATIENCE_SECONDS) as connection:
             greeting = connection.recv(512).decode("ascii", errors="replace").strip()
     except ConnectionRefusedError:
-        socket.create_server((host, port)).close()
+        listen(host, port, option="--smtp-port").close()
         return f"{host}:{port} is free"
     except OSError as error:
-        raise _Wrong(f"{host}:{port} cannot be used: {error}") from None
+        raise _Wrong(f"nothing on {host}:{port} greets as a mail server: {error}") from None
     if not greeting.startswith("220"):
         raise _Wrong(f"something that is no mail server listens on {host}:{port}")
+    if not greeting.endswith(_GREETING):
+        raise _Wrong(f"another mail server listens on {host}:{port}")
     return f"{host}:{port} takes mail"

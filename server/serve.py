@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -73,8 +74,15 @@ def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
         raise WrongSetting(message) from None
 
 
+def _allow_many_sockets() -> None:
+    """Raise the soft limit on open files to the hard one: a socket is a file, and a thousand agents are not many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def serve(parts: Parts, *, host: str, port: int, mail: MailDoor) -> None:
     """Serve until SIGTERM or Ctrl-C."""
+    _allow_many_sockets()
     listener = listen(host, port)
     listen(mail.host, mail.port, option="--smtp-port").close()  # the door itself opens after the database
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -11,9 +10,10 @@ import jwt
 import structlog
 
 from domain.identity import Principal, Role, WorkspaceId
+from server.identity_provider import IdentityProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     from persistence.database import Database
@@ -30,7 +30,7 @@ class Tokens:
     def __init__(self, *, database: Database, signing_key: str | None, jwks_url: str | None, now: Callable[[], datetime]) -> None:
         self._database = database
         self._signing_key = signing_key
-        self._provider = jwt.PyJWKClient(jwks_url, timeout=5) if jwks_url else None
+        self._provider = IdentityProvider(jwks_url) if jwks_url else None
         self._now = now
         self._known_workspaces: set[WorkspaceId] = set()
 
@@ -52,27 +52,26 @@ class Tokens:
         """The holder of a token that is genuine, in time and for a workspace that exists; None for any other."""
         try:
             principal = _principal(await self._claims(token))
-        except (jwt.PyJWTError, ValueError, OverflowError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, OverflowError, TypeError, OSError) as error:  # OSError: a year beyond the calendar
             _log.debug("token refused", reason=type(error).__name__)
             return None
         return principal if await self._exists(principal.workspace) else None
 
     async def _claims(self, token: str) -> dict[str, Any]:
-        if jwt.get_unverified_header(token).get("alg") == _OURS:
-            if self._signing_key is None:
-                message = "only the identity provider's tokens are valid here"
-                raise jwt.InvalidTokenError(message)
-            key, algorithms = self._signing_key.encode(), [_OURS]
-        else:
-            if self._provider is None:
-                message = "only our own tokens are valid here"
-                raise jwt.InvalidTokenError(message)
-            signed_by = await asyncio.to_thread(self._provider.get_signing_key_from_jwt, token)
-            key, algorithms = signed_by.key, _PROVIDERS
-        claims: dict[str, Any] = jwt.decode(
-            token, key, algorithms=algorithms, options={"require": _REQUIRED, "verify_aud": False}
-        )
-        return claims
+        key, algorithms = await self._key(jwt.get_unverified_header(token))
+        return jwt.decode(token, key, algorithms=algorithms, options={"require": _REQUIRED, "verify_aud": False})
+
+    async def _key(self, header: dict[str, Any]) -> tuple[Any, Sequence[str]]:
+        """The key for a token with this header, and the algorithms that it serves."""
+        if header.get("alg") == _OURS:
+            if self._signing_key is not None:
+                return self._signing_key.encode(), [_OURS]
+        elif self._provider is not None and isinstance(header.get("kid"), str):
+            found = await self._provider.key(header["kid"])
+            if found is not None:
+                return found.key, _PROVIDERS
+        message = "no key for such a token"
+        raise jwt.InvalidTokenError(message)
 
     async def _exists(self, workspace_id: WorkspaceId) -> bool:
         if workspace_id not in self._known_workspaces:
@@ -88,7 +87,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
     return Principal(
         subject=str(claims["sub"]),
         name=name if isinstance(name, str) else None,
-        workspace=WorkspaceId(UUID(claims["workspace"])),
+        workspace=WorkspaceId(UUID(str(claims["workspace"]))),
         role=Role(claims["role"]),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
     )

@@ -91,6 +91,7 @@ def test_a_url_with_the_placeholder_in_path_query_or_fragment_is_a_template(temp
         "https://crm.example/{{customer_id}}",
         "https://crm.example/{customer_{customer_id}id}",
         "https://crm.example/}{customer_id}",
+        "https://crm.example/{{customer_id}",
         "https://{customer_id}/",
         "https://{customer_id}.crm.example/",
         "https://crm.example{customer_id}",

@@ -133,6 +133,12 @@ def test_what_is_no_address_is_refused_with_a_sentence(text: str) -> None:
         email_address(text)
 
 
+@pytest.mark.parametrize("text", ["", "jan", "jan@", "@company.cz", "@"])
+def test_who_leaves_a_part_out_is_told_the_form(text: str) -> None:
+    with pytest.raises(InvalidAddress, match=r"^An email address has the form name@example\.com\.$"):
+        email_address(text)
+
+
 @given(anything | nearly_addresses)
 @example("H\u0331@x")
 @example("İ@x")

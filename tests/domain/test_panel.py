@@ -149,6 +149,16 @@ def test_a_panel_is_the_same_for_ever_for_its_ticket_and_connector() -> None:
     assert len({first.id, panel(Standing(), OTHER_CONNECTOR).id, compose_panel(OTHER_TICKET, CONNECTOR, Standing()).id}) == 3
 
 
+def test_a_connector_made_after_the_ticket_is_pending_and_not_being_asked() -> None:
+    shown = panel(Standing())
+
+    assert (shown.status, shown.refreshing) == (LookupStatus.PENDING, False)
+
+
+def test_the_locales_are_the_documented_ones() -> None:
+    assert " ".join(Locale) == "CS EN"
+
+
 def test_a_panel_names_its_ticket_and_connector() -> None:
     shown = panel(Standing())
 

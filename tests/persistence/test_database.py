@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Pool, event
+from sqlalchemy.exc import IntegrityError
+
+from domain.identity import ConnectorId, TicketId
+from domain.ticket import Requester
+from persistence import migrations
+from persistence.database import Database, DatabaseAway
+from tests.persistence.samples import JAN, NOW, connect, open_ticket, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from domain.identity import WorkspaceId
+    from persistence.encryption import KeyRing
+
+TEN = range(10)
+
+ADD_A_CONNECTOR_BEHIND_THE_LAST = """
+import asyncio, sys
+from uuid import UUID
+from persistence.database import Database
+from persistence.encryption import KeyRing
+from tests.persistence.samples import connect
+
+async def main(url, workspace_id):
+    database = Database(url, KeyRing({"k1": bytes(range(32))}))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(10):
+        async with database.workspace(UUID(workspace_id)) as store:
+            await connect(store, position=await store.connectors.last_position())
+    await database.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def add_behind_the_last(database: Database, workspace_id: WorkspaceId) -> None:
+    """Read, then write what was read: lost when somebody else does the same meanwhile."""
+    async with database.workspace(workspace_id) as store:
+        await connect(store, position=await store.connectors.last_position())
+
+
+async def positions(database: Database, workspace_id: WorkspaceId) -> list[int]:
+    async with database.reading(workspace_id) as store:
+        return [connector.position for connector in await store.connectors.all()]
+
+
+async def test_what_a_block_wrote_is_there_when_it_has_ended(
+    database: Database, neighbour: Database, workspace_id: WorkspaceId
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        ticket = await open_ticket(store)
+
+    async with neighbour.reading(workspace_id) as store:
+        assert await store.tickets.get(ticket.id) == ticket
+
+
+async def test_a_block_that_raises_leaves_nothing(database: Database, workspace_id: WorkspaceId) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.workspace(workspace_id) as store:
+            await open_ticket(store)
+            await connect(store)
+            _ = 1 / 0
+
+    async with database.workspace(workspace_id) as store:
+        assert await store.tickets.newest(10) == []
+        assert await store.connectors.all() == []
+        assert (await open_ticket(store)).number == 1
+
+
+async def test_a_statement_that_is_refused_undoes_the_whole_block(database: Database, workspace_id: WorkspaceId) -> None:
+    nowhere = TicketId(UUID(int=1))
+
+    with pytest.raises(IntegrityError):
+        async with database.workspace(workspace_id) as store:
+            await open_ticket(store)
+            await store.messages.add_text(nowhere, Requester(JAN), "Hello", NOW)
+
+    async with database.reading(workspace_id) as store:
+        assert await store.tickets.newest(10) == []
+
+
+async def test_a_block_that_is_cancelled_leaves_nothing_and_lets_others_write(
+    database: Database, workspace_id: WorkspaceId
+) -> None:
+    written = asyncio.Event()
+
+    async def write_and_wait() -> None:
+        async with database.workspace(workspace_id) as store:
+            await open_ticket(store)
+            written.set()
+            await asyncio.Event().wait()
+
+    writer = asyncio.create_task(write_and_wait())
+    await written.wait()
+    writer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writer
+
+    async with database.workspace(workspace_id) as store:
+        assert (await open_ticket(store)).number == 1
+
+
+async def test_ten_that_read_and_then_write_lose_nothing(database: Database, workspace_id: WorkspaceId) -> None:
+    await asyncio.gather(*(add_behind_the_last(database, workspace_id) for _ in TEN))
+
+    assert await positions(database, workspace_id) == [*TEN]
+
+
+async def test_ten_on_two_engines_that_read_and_then_write_lose_nothing(
+    database: Database, neighbour: Database, workspace_id: WorkspaceId
+) -> None:
+    await asyncio.gather(*(add_behind_the_last((database, neighbour)[turn % 2], workspace_id) for turn in TEN))
+
+    assert await positions(database, workspace_id) == [*TEN]
+
+
+async def test_two_processes_that_read_and_then_write_lose_nothing(
+    database: Database, url: str, workspace_id: WorkspaceId
+) -> None:
+    arguments = [sys.executable, "-c", ADD_A_CONNECTOR_BEHIND_THE_LAST, url, str(workspace_id)]
+    pipe = asyncio.subprocess.PIPE
+    processes = [await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe) for _ in range(2)]
+    for process in processes:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+
+    await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
+
+    assert [process.returncode for process in processes] == [0, 0]
+    assert await positions(database, workspace_id) == [*range(20)]
+
+
+async def test_a_reader_sees_one_moment(database: Database, neighbour: Database, workspace_id: WorkspaceId) -> None:
+    async with database.reading(workspace_id) as store:
+        assert await store.connectors.count() == 0
+        await add_behind_the_last(neighbour, workspace_id)
+        assert await store.connectors.count() == 0
+
+    assert await positions(database, workspace_id) == [0]
+
+
+async def test_a_reader_does_not_wait_for_a_writer(database: Database, workspace_id: WorkspaceId) -> None:
+    async with database.workspace(workspace_id) as writing:
+        await open_ticket(writing)
+
+        async with database.reading(workspace_id) as store:
+            assert await store.tickets.newest_number() == 0
+        async with database.operator_reading() as operator:
+            assert await operator.workspaces.exists(workspace_id)
+        await database.ping()
+
+
+async def test_more_readers_than_connections_wait_for_their_turn(database: Database, workspace_id: WorkspaceId) -> None:
+    assert await asyncio.gather(*(positions(database, workspace_id) for _ in range(100))) == [[]] * 100
+
+
+async def test_a_writer_waits_while_another_process_holds_the_lock(
+    database: Database, file: Path, workspace_id: WorkspaceId
+) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as elsewhere:
+        elsewhere.execute("BEGIN IMMEDIATE")
+        writer = asyncio.create_task(add_behind_the_last(database, workspace_id))
+        assert await positions(database, workspace_id) == []
+        assert not writer.done()
+        elsewhere.execute("COMMIT")
+
+    await writer
+    assert await positions(database, workspace_id) == [0]
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Connections that wait for a lock no longer than a blink."""
+
+    def make_impatient(connection: Any, *_: object) -> None:  # noqa: ANN401 - whatever driver
+        connection.execute("PRAGMA busy_timeout=10")
+
+    event.listen(Pool, "checkout", make_impatient)
+    yield
+    event.remove(Pool, "checkout", make_impatient)
+
+
+async def test_a_database_that_stays_locked_is_away_for_writers_alone(
+    impatient: None, database: Database, file: Path, workspace_id: WorkspaceId
+) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as elsewhere:
+        elsewhere.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(DatabaseAway, match="database is locked"):
+            await add_behind_the_last(database, workspace_id)
+        with pytest.raises(DatabaseAway, match="database is locked"):
+            async with database.operator():
+                pytest.fail("a block began without the lock")
+        assert await positions(database, workspace_id) == []
+
+    await add_behind_the_last(database, workspace_id)
+    assert await positions(database, workspace_id) == [0]
+
+
+@pytest.fixture
+def no_folder(tmp_path: Path) -> Path:
+    return tmp_path / "nowhere" / "disqua.sqlite3"
+
+
+@pytest.fixture
+def a_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "folder.sqlite3"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def no_database(tmp_path: Path) -> Path:
+    junk = tmp_path / "junk.sqlite3"
+    junk.write_bytes(b"junk" * 1000)
+    return junk
+
+
+@pytest.mark.parametrize("what", ["no_folder", "a_folder", "no_database"])
+async def test_a_database_that_cannot_be_opened_is_away(what: str, request: pytest.FixtureRequest, keys: KeyRing) -> None:
+    database = Database(f"sqlite+aiosqlite:///{request.getfixturevalue(what)}", keys)
+
+    for call in (database.ping, database.migrate, database.revision):
+        with pytest.raises(DatabaseAway):
+            await call()
+    for block in (database.workspace, database.reading):
+        with pytest.raises(DatabaseAway):
+            async with block(UUID(int=1)):  # type: ignore[arg-type]
+                pytest.fail("a block began without a database")
+    for operate in (database.operator, database.operator_reading):
+        with pytest.raises(DatabaseAway):
+            async with operate():
+                pytest.fail("a block began without a database")
+    await database.close()
+
+
+async def test_a_database_that_comes_back_is_used_again(no_folder: Path, keys: KeyRing) -> None:
+    database = Database(f"sqlite+aiosqlite:///{no_folder}", keys)
+    with pytest.raises(DatabaseAway):
+        await database.migrate()
+
+    no_folder.parent.mkdir()
+    await database.migrate()
+
+    await database.ping()
+    assert await database.revision() == migrations.head()
+    await database.close()
+
+
+async def test_a_rule_that_a_statement_breaks_does_not_mean_that_the_database_is_away(
+    database: Database, workspace_id: WorkspaceId
+) -> None:
+    with pytest.raises(IntegrityError):
+        async with database.workspace(workspace_id) as store:
+            await store.lookups.claim_test(ConnectorId(UUID(int=1)), JAN, NOW)
+
+
+async def test_no_error_of_the_database_shows_a_value(
+    impatient: None, database: Database, file: Path, workspace_id: WorkspaceId
+) -> None:
+    nowhere = TicketId(UUID(int=1))
+    with pytest.raises(IntegrityError) as refused:
+        async with database.workspace(workspace_id) as store:
+            await store.messages.add_text(nowhere, Requester(JAN), "tajny text", NOW)
+
+    with closing(sqlite3.connect(file)) as elsewhere, pytest.raises(DatabaseAway) as away:
+        async with database.reading(workspace_id) as store:
+            await store.connectors.count()
+            elsewhere.execute("UPDATE workspaces SET name = 'changed meanwhile'")
+            elsewhere.commit()
+            await store.connectors.add(settings(name="tajny text"), None, NOW)
+
+    for error in (refused.value, away.value):
+        assert "INSERT INTO" in str(error)
+        assert "tajny text" not in str(error)
+
+
+async def test_the_schema_has_no_revision_before_the_first_migration(tmp_path: Path, keys: KeyRing) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'new.sqlite3'}", keys)
+
+    before = await database.revision()
+    await database.migrate()
+    await database.migrate()
+
+    assert before is None
+    assert await database.revision() == migrations.head()
+    await database.close()
+
+
+async def test_every_connection_is_durable_and_holds_the_references(database: Database, workspace_id: WorkspaceId) -> None:
+    pragmas = []
+
+    def look(connection: Any, *_: object) -> None:  # noqa: ANN401 - whatever driver
+        cursor = connection.cursor()
+        for pragma in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"):
+            cursor.execute(f"PRAGMA {pragma}")
+            pragmas.append(cursor.fetchone()[0])
+        cursor.close()
+
+    event.listen(Pool, "checkout", look)
+    await database.ping()
+    event.remove(Pool, "checkout", look)
+
+    full = 2
+    assert pragmas == ["wal", full, 1, 5000]
+
+
+async def test_closed_it_leaves_one_whole_file(database: Database, file: Path, workspace_id: WorkspaceId) -> None:
+    await add_behind_the_last(database, workspace_id)
+    assert len([*file.parent.glob("disqua.sqlite3*")]) == 3
+
+    await database.close()
+
+    assert [*file.parent.glob("disqua.sqlite3*")] == [file]
+    with closing(sqlite3.connect(file)) as copy:
+        assert copy.execute("SELECT count(*) FROM connectors").fetchone() == (1,)
