@@ -15,7 +15,7 @@ import structlog
 from cross_web import HTTPException
 from graphql import GraphQLError, OperationType, get_operation_ast, parse
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
@@ -91,7 +91,11 @@ class Endpoint(GraphQL[Context, None]):
         with suppress(ClientDisconnect):  # whoever went away, or takes nothing any more, needs no answer
             response = await self._respond(Request(scope, _capped(receive)), context)
             response.headers["X-Request-Id"] = context.request_id
-            await response(scope, receive, _patient(send, self.websocket_adapter_class.patience))
+            try:
+                await response(scope, receive, _patient(send, self.websocket_adapter_class.patience))
+            finally:
+                if isinstance(response, StreamingResponse):  # else it lives on until a garbage collection
+                    await cast("AsyncGenerator[str, None]", response.body_iterator).aclose()
 
     async def _respond(self, request: Request, context: Context) -> Response:
         request.state.request_id = context.request_id

@@ -201,11 +201,17 @@ class Mutation:
         """Change what the input mentions."""
         services = info.context.services
         connector_id = uuid_of(id)
+        empty = _wrongly_empty(input)
         async with services.database.workspace(info.context.workspace_id) as store:
             changes, secret = _changes(input, await store.connectors.last_position())
-            changed = connector_id and await change_connector(
-                store, ConnectorId(connector_id), changes, secret, policy=services.endpoint_policy, now=services.now()
-            )
+            try:
+                changed = connector_id and await change_connector(
+                    store, ConnectorId(connector_id), changes, secret, policy=services.endpoint_policy, now=services.now()
+                )
+            except InvalidConnector as others:
+                raise InvalidConnector([*empty, *others.problems]) from None
+            if changed and empty:
+                raise InvalidConnector(empty)
         if not changed:
             return _NO_CONNECTOR
         await services.updates.announce(info.context.workspace_id, CONNECTORS)
@@ -222,7 +228,7 @@ class Mutation:
         if not deleted:
             return _NO_CONNECTOR
         await info.context.services.updates.announce(info.context.workspace_id, CONNECTORS)
-        return ConnectorDeleted(id=id)
+        return ConnectorDeleted(id=strawberry.ID(str(connector_id)))
 
     @strawberry.mutation(
         permission_classes=[MayConfigure],
@@ -253,16 +259,23 @@ def _address(text: str, field: str) -> EmailAddress | InvalidInput:
         return InvalidInput.of([Problem(field, str(error))])
 
 
-_MAY_BE_EMPTY = {"secret_header_name", "link_template", "position"}
+_MAY_BE_EMPTY = {"secret_header_name", "secret_header_value", "link_template", "position"}
+
+
+def _wrongly_empty(input: UpdateConnectorInput) -> list[Problem]:
+    """The members that an update clears although they cannot be empty."""
+    cleared = [name for name, value in vars(input).items() if isinstance(value, Some) and value.value is None]
+    return [Problem(_camel_case(name), "This cannot be empty.") for name in cleared if name not in _MAY_BE_EMPTY]
 
 
 def _changes(input: UpdateConnectorInput, last_position: int) -> tuple[dict[str, Any], Secret | Unchanged | None]:
-    """What an update mentions, as members of the settings, and the secret apart from them."""
-    mentioned = {name: value.value for name, value in vars(input).items() if isinstance(value, Some)}
+    """What an update mentions, as members of the settings, and the secret apart from them; less what is wrongly empty."""
+    mentioned = {
+        name: value.value
+        for name, value in vars(input).items()
+        if isinstance(value, Some) and (value.value is not None or name in _MAY_BE_EMPTY)
+    }
     value = mentioned.pop("secret_header_value", UNCHANGED)
-    empty = [name for name, value in mentioned.items() if value is None and name not in _MAY_BE_EMPTY]
-    if empty:
-        raise InvalidConnector([Problem(_camel_case(name), "This cannot be empty.") for name in empty])
     if "cache_ttl_hours" in mentioned:
         mentioned["cache_ttl"] = timedelta(hours=mentioned.pop("cache_ttl_hours"))
     if mentioned.get("position", 0) is None:

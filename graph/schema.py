@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import strawberry
-from graphql import GraphQLError, get_operation_ast
+from graphql import (
+    GraphQLError,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    Undefined,
+    get_operation_ast,
+)
 from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -20,6 +27,7 @@ from graph.subscriptions import Subscription
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from graphql import GraphQLArgument, GraphQLInputField, GraphQLSchema
     from graphql.execution.executor import Executor
     from strawberry.types import ExecutionContext as Operation
 
@@ -75,8 +83,23 @@ class _Execution(StrawberryGraphQLCoreExecutionContext):
 
 
 class _Schema(strawberry.Schema):
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - whatever the schema is made of
+        super().__init__(*args, **options)
+        for input_value in _input_values(self._schema):
+            if input_value.default_value is None:  # Python's word for "may be left out"; GraphQL tells it from `= null`
+                input_value.default_value = Undefined
+
     def process_errors(self, errors: list[GraphQLError], execution_context: Operation | None = None) -> None:
         """Log nothing here: TidyErrors logs what nobody expected, with its request id and without the client's document."""
+
+
+def _input_values(schema: GraphQLSchema) -> Iterator[GraphQLArgument | GraphQLInputField]:
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLInputObjectType):
+            yield from kind.fields.values()
+        elif isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            for field in kind.fields.values():
+                yield from field.args.values()
 
 
 def build_schema(*, production: bool = False) -> strawberry.Schema:

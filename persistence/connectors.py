@@ -117,12 +117,13 @@ class SecretStore:
         for row in rows:
             place = _place(row.workspace_id, row.id)
             try:
-                if self._keys.is_current(row.secret):
-                    continue
-                sealed = self._keys.encrypt(self._keys.decrypt(row.secret, place), place)
+                plain = self._keys.decrypt(row.secret, place)
             except SecretUnreadable:
                 unreadable.append(ConnectorId(row.id))
                 continue
+            if self._keys.is_current(row.secret):
+                continue
+            sealed = self._keys.encrypt(plain, place)
             await self._connection.execute(update(connectors).where(connectors.c.id == row.id).values(secret=sealed))
             rotated += 1
         return rotated, unreadable

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import BeforeValidator, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from persistence.encryption import KeyRing, new_key_entry
@@ -68,8 +68,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     database_url: str | None = None
     redis_url: str | None = None
-    encryption_keys: str | None = None
-    token_key: str | None = None
+    encryption_keys: str | None = Field(default=None, repr=False)
+    token_key: str | None = Field(default=None, repr=False)
     jwks_url: str | None = None
     lookup_ca_file: Path | None = None
     lookup_allowed_networks: Networks = []
@@ -208,6 +208,7 @@ def _fill(file: Path, text: str) -> None:
 
 
 def _long_enough(key: str) -> str:
+    key.encode()  # raises ValueError where the environment holds bytes that are no text
     if len(key) < _MIN_TOKEN_KEY:
         message = f"the key must have at least {_MIN_TOKEN_KEY} characters"
         raise ValueError(message)

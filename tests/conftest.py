@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from tests.stage.crm import Crm, open_crm
 from tests.stage.helpdesk import Helpdesk, open_helpdesk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # a red test shows what went wrong only
 
 _REQUIRE_ALL = os.environ.get("DISQUA_REQUIRE_ALL") == "1"
 _REQUIRE_CORPORA = os.environ.get("DISQUA_REQUIRE_CORPORA") == "1"

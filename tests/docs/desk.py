@@ -7,17 +7,24 @@ import base64
 import json
 import os
 import re
+import signal
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from domain.identity import Role
+from domain.connector import Connector
+from domain.identity import ConnectorId, TicketId
+from domain.panel import Panel, compose_panel
+from server.app import utc_now
 from tests.stage.crm import response
-from tests.stage.front_end import FrontEnd
 from tests.stage.helpdesk import SUPPORT, message
 
 if TYPE_CHECKING:
+    from domain.identity import Role
+    from domain.lookup import Standing
     from tests.docs.page import Operation
     from tests.stage.crm import Crm
     from tests.stage.helpdesk import Helpdesk
@@ -58,41 +65,42 @@ class Desk:
             text = text.replace(real, shown)
         return text
 
-    def front_end(self, role: Role) -> FrontEnd:
-        return FrontEnd(self.helpdesk.base_url, self.helpdesk.token(role, name="Petra Malá"))
-
     async def perform(self, operation: Operation, role: Role) -> Any:  # noqa: ANN401 - whatever the operation selects
         """The answer to an operation, of a subscription its first event."""
         document, variables = self.really(operation.document), json.loads(self.really(json.dumps(operation.variables)))
-        front_end = self.front_end(role)
+        front_end = self.helpdesk.front_end(role)
         if not document.startswith("subscription"):
             return (await front_end.post(document, variables)).json()
         async with front_end.watching(document, **variables) as events:
             first = asyncio.create_task(events.next())
             while not first.done():
-                await self.open_ticket()
-                await asyncio.sleep(0.05)  # an event of ticketOpened needs a ticket that opens after the subscription began
+                await self.open_ticket()  # until one opens after the subscription has begun
+                await asyncio.wait([first], timeout=0.05)
             return {"data": {"event": await first}}
 
     async def open_ticket(self) -> None:
         opening = 'mutation { createTicket(input: {requesterEmail: "eva@company.cz", subject: "Hello"}) { __typename } }'
-        await self.front_end(Role.AGENT).ask(opening)
+        await self.helpdesk.agent.ask(opening)
 
-    async def shell(self, commands: str, *, lines: int | None = None, **environment: str) -> str:
-        """What shell commands print; with ``lines`` they are ended when so many have come."""
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        process = await asyncio.create_subprocess_exec(
-            "sh", "-ec", self.really(commands), env={**os.environ, "PATH": path, **environment}, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdout is not None
-        if lines is None:
-            printed, _ = await process.communicate()
-            assert process.returncode == 0, commands
-            return printed.decode()
-        heard = [await process.stdout.readline() for _ in range(lines)]
-        process.terminate()
-        await process.communicate()
-        return b"".join(heard).decode()
+
+async def shell(commands: str, *, lines: int | None = None, **environment: str) -> str:
+    """What commands print, with the programs of these tests first on the path; ended after ``lines``, if given."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-ec", commands),
+        env={**os.environ, "PATH": path, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    if lines is None:
+        printed, _ = await process.communicate()
+        assert process.returncode == 0, commands
+        return printed.decode()
+    heard = [await process.stdout.readline() for _ in range(lines)]
+    os.killpg(process.pid, signal.SIGTERM)
+    await process.communicate()
+    return b"".join(heard).decode()
 
 
 async def set_up(helpdesk: Helpdesk, crm: Crm, answer: str) -> Desk:
@@ -109,6 +117,25 @@ async def set_up(helpdesk: Helpdesk, crm: Crm, answer: str) -> Desk:
     await helpdesk.settled()
     (ticket,) = await helpdesk.tickets()
     return Desk(helpdesk, crm, connector_id, ticket["id"])
+
+
+def panel_of(standing: Standing) -> Panel:
+    """The panel that a connector with these outcomes has."""
+    connector = Connector(
+        id=ConnectorId(UUID(int=2)),
+        name="CRM",
+        lookup_url="https://crm.company.cz/lookup",
+        secret_header_name=None,
+        has_secret=False,
+        link_template=None,
+        cache_ttl=timedelta(hours=24),
+        log_results=True,
+        enabled=True,
+        position=1,
+        created_at=utc_now(),
+        updated_at=utc_now(),
+    )
+    return compose_panel(TicketId(UUID(int=1)), connector, standing)
 
 
 def refusals_in(answer: Any) -> list[Any]:  # noqa: ANN401 - any JSON value

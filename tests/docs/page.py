@@ -42,6 +42,13 @@ class Operation:
     variables: dict[str, Any]
     answer: dict[str, Any] | None
 
+    @property
+    def name(self) -> str:
+        """Each has one: an operation without a name is hard to find in a log."""
+        found = re.match(r"(?:query|mutation|subscription) (\w+)", self.document)
+        assert found is not None, self.document
+        return found[1]
+
 
 @dataclass(frozen=True)
 class Page:
@@ -56,7 +63,7 @@ class Page:
     @cached_property
     def prose(self) -> str:
         """Everything outside of code blocks."""
-        return _BLOCK.sub("", self.text)
+        return _without_blocks(self.text)
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -68,7 +75,7 @@ class Page:
     @cached_property
     def anchors(self) -> set[str]:
         """The fragments that its headings can be reached by, as GitHub makes them."""
-        headings = _HEADING.findall(_BLOCK.sub("", self.text))
+        headings = _HEADING.findall(self.prose)
         return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
     @cached_property
@@ -100,7 +107,8 @@ class Page:
         raise AssertionError(f"{self.path.name} has no table {wanted}")
 
     def _heading_above(self, position: int) -> str:
-        return _HEADING.findall(_BLOCK.sub("", self.text[:position]))[-1]
+        heading: str = _HEADING.findall(_without_blocks(self.text[:position]))[-1]
+        return heading
 
     def _json_after(self, index: int) -> list[Block]:
         found = []
@@ -120,6 +128,10 @@ def number_in(cell: str) -> int:
     """The last number of a cell, thousands separated by commas."""
     numbers = re.findall(r"\d[\d,]*", cell)
     return int(numbers[-1].replace(",", ""))
+
+
+def _without_blocks(text: str) -> str:
+    return _BLOCK.sub(lambda found: found["outcome"] or "", text)
 
 
 def _cells(line: str) -> list[str]:

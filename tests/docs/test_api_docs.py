@@ -8,7 +8,6 @@ import re
 from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -17,16 +16,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from domain.answer import BadgeColor, Customer, Found, NotFound
-from domain.connector import Connector
 from domain.failure import Failure, FailureKind
-from domain.identity import ConnectorId, Role, TicketId
+from domain.identity import Role
 from domain.lookup import LookupStatus, LookupTrigger, Standing, StoredAnswer
-from domain.panel import Locale, Panel, compose_panel
+from domain.panel import Locale
 from graph import limits
 from graph.errors import ErrorCode
 from graph.pages import MAX_PAGE
 from server.app import utc_now
-from tests.docs.desk import comparable, refusals_in, set_up
+from tests.docs.desk import comparable, panel_of, refusals_in, set_up, shell
 from tests.docs.page import API, GUIDE, Operation, code_in, number_in
 from tests.stage.front_end import PATIENCE
 from tests.stage.helpdesk import open_helpdesk
@@ -51,13 +49,7 @@ async def desk(helpdesk: Helpdesk, crm: Crm) -> Desk:
     return await set_up(helpdesk, crm, _ANSWER)
 
 
-def _name(operation: Operation) -> str:
-    found = re.search(r"(?:query|mutation|subscription) (\w+)", operation.document)
-    assert found is not None, "an operation without a name is hard to find in a log"
-    return found[1]
-
-
-@pytest.mark.parametrize("operation", API.operations, ids=_name)
+@pytest.mark.parametrize("operation", API.operations, ids=lambda operation: operation.name)
 async def test_every_operation_is_answered_as_the_page_shows(desk: Desk, operation: Operation) -> None:
     role = Role.ADMIN if operation.heading.endswith("(admins)") else Role.AGENT
     if operation.variables.get("after") == "Mg":
@@ -75,8 +67,8 @@ async def test_every_operation_is_answered_as_the_page_shows(desk: Desk, operati
 async def test_a_token_made_by_the_command_that_the_page_shows_opens_the_api(desk: Desk, tmp_path: Path) -> None:
     making, asking = [block for block in API.blocks if block.language == "sh" and block.heading == "Sign in"]
 
-    token = await desk.shell(making.text, DISQUA_DATA_DIR=str(tmp_path / "data"))
-    printed = await desk.shell(asking.text, TOKEN=token.strip())
+    token = await shell(desk.really(making.text), DISQUA_DATA_DIR=str(tmp_path / "data"))
+    printed = await shell(desk.really(asking.text), TOKEN=token.strip())
 
     assert json.loads(printed) == API.block_after(asking).json
 
@@ -85,16 +77,16 @@ async def test_curl_receives_the_event_stream_that_the_page_shows(desk: Desk) ->
     (watching,) = [block for block in API.blocks if block.heading == "Over server-sent events" and block.language == "sh"]
     shown = API.block_after(watching).text
 
-    printed = await desk.shell(watching.text, lines=len(shown.splitlines()), TOKEN=desk.front_end(Role.AGENT).token)
+    printed = await shell(desk.really(watching.text), lines=len(shown.splitlines()), TOKEN=desk.helpdesk.agent.token)
 
     assert printed.splitlines() == shown.splitlines()
 
 
 async def test_the_conversation_over_a_websocket_goes_as_the_page_shows(desk: Desk) -> None:
     (conversation,) = [block for block in API.blocks if block.heading == "Over WebSocket" and block.language == "text"]
-    token = desk.front_end(Role.AGENT).token
+    token = desk.helpdesk.agent.token
 
-    async with desk.front_end(Role.AGENT).socket() as socket, asyncio.timeout(PATIENCE):
+    async with desk.helpdesk.agent.socket() as socket, asyncio.timeout(PATIENCE):
         for line in desk.really(conversation.text).splitlines():
             direction, frame = line.split(" ", 1)
             if direction == "→":
@@ -112,18 +104,25 @@ def test_the_table_of_panels_names_every_state_that_a_panel_can_have() -> None:
     answers = [None, StoredAnswer(found, utc_now()), StoredAnswer(unknown, utc_now())]
     failures = [None, Failure(FailureKind.DNS), Failure(FailureKind.TIMEOUT)]
 
-    panels = [_panel(Standing(*standing)) for standing in product(answers, failures, [True, False])]
+    panels = [panel_of(Standing(*standing)) for standing in product(answers, failures, [True, False])]
 
     assert sorted(shown) == sorted({(str(panel.status), panel.refreshing, panel.stale) for panel in panels})
 
 
 def test_the_badges_are_worded_as_the_page_says() -> None:
-    for row in API.table("status", "`CS`", "`EN`", "colour"):
-        (status,) = code_in(row["status"])
+    told = {code_in(row["status"])[0]: row for row in API.table("status", "`CS`", "`EN`", "colour")}
+    assert list(told) == list(LookupStatus)
+
+    for standing in (
+        Standing(StoredAnswer(NotFound(), utc_now())),
+        Standing(failure=Failure(FailureKind.DNS)),
+        Standing(failure=Failure(FailureKind.TIMEOUT)),
+    ):
+        panel = panel_of(standing)
         for locale in Locale:
-            badge = _OUTCOMES[LookupStatus(status)].badge(locale)
-            shown = row[f"`{locale}`"], code_in(row["colour"])
-            assert shown == ((badge.text, [str(badge.color)]) if badge else (shown[0], []))
+            badge, row = panel.badge(locale), told[panel.status]
+            assert badge is not None
+            assert (row[f"`{locale}`"], row["colour"]) == (badge.text, f"`{badge.color}`")
 
 
 @pytest.mark.parametrize(
@@ -226,36 +225,3 @@ async def _close_code(helpdesk: Helpdesk, *frames: str, subprotocol: str = "grap
 
 def _socket_url(helpdesk: Helpdesk) -> str:
     return f"ws://127.0.0.1:{helpdesk.port}/graphql"
-
-
-def _panel(standing: Standing) -> Panel:
-    return compose_panel(TicketId(UUID(int=1)), _CONNECTOR, standing)
-
-
-_CONNECTOR = Connector(
-    id=ConnectorId(UUID(int=2)),
-    name="CRM",
-    lookup_url="https://crm.company.cz/lookup",
-    secret_header_name=None,
-    has_secret=False,
-    link_template=None,
-    cache_ttl=utc_now() - utc_now(),
-    log_results=True,
-    enabled=True,
-    position=1,
-    created_at=utc_now(),
-    updated_at=utc_now(),
-)
-_OUTCOMES = {
-    panel.status: panel
-    for panel in map(
-        _panel,
-        [
-            Standing(),
-            Standing(StoredAnswer(Found(Customer()), utc_now())),
-            Standing(StoredAnswer(NotFound(), utc_now())),
-            Standing(failure=Failure(FailureKind.DNS)),
-            Standing(failure=Failure(FailureKind.TIMEOUT)),
-        ],
-    )
-}

@@ -211,6 +211,10 @@ def test_a_secret_shows_as_dots() -> None:
     assert not any(VALUE in text or "k3y" in text for text in texts)
 
 
+def test_the_dots_are_the_documented_ones() -> None:
+    assert Secret("k3y").hide_in("k3y") == "•••"
+
+
 def test_a_secret_reveals_itself_only_when_asked() -> None:
     assert Secret(VALUE).reveal() == VALUE
 

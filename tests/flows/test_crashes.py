@@ -13,7 +13,7 @@ import pytest
 from tests.stage.front_end import FrontEnd
 from tests.stage.helpdesk import CREATE_CONNECTOR, SUPPORT, message
 from tests.stage.process import Serving, disqua, free_port, serving
-from tests.stage.waiting import eventually
+from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ async def test_every_acknowledged_mail_has_its_one_ticket_and_every_lookup_ends(
     async def deliver(served: Serving) -> None:
         while waiting and served.process.returncode is None:
             number = waiting.pop()
-            if await asyncio.to_thread(send, mail_port, number):
+            if await in_thread(send, mail_port, number):
                 acknowledged.add(number)
             else:
                 waiting.insert(0, number)
@@ -98,7 +98,7 @@ async def test_every_acknowledged_mail_has_its_one_ticket_and_every_lookup_ends(
 
         await asyncio.gather(*(deliver(served) for _ in range(4)))
         for number in range(MAILS):
-            assert await asyncio.to_thread(send, mail_port, number)
+            assert await in_thread(send, mail_port, number)
         tickets = await all_tickets(front_end)
         assert sorted(ticket["subject"] for ticket in tickets) == sorted(f"Mail {number}" for number in range(MAILS))
 

@@ -71,7 +71,9 @@ def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def file(_migrated: Path, tmp_path: Path) -> Path:
     """The database file, for a look at it from outside."""
-    return shutil.copy(_migrated, tmp_path / "disqua.sqlite3")
+    copy = tmp_path / "disqua.sqlite3"
+    shutil.copy(_migrated, copy)
+    return copy
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from domain.identity import ConnectorId, TicketId
 from domain.ticket import Requester
 from persistence import migrations
 from persistence.database import Database, DatabaseAway
-from tests.persistence.samples import JAN, NOW, connect, open_ticket, settings
+from tests.persistence.samples import JAN, NOW, connect, open_ticket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from persistence.encryption import KeyRing
 
 TEN = range(10)
+NOWHERE = TicketId(UUID(int=1))
 
 ADD_A_CONNECTOR_BEHIND_THE_LAST = """
 import asyncio, sys
@@ -68,11 +69,14 @@ async def test_what_a_block_wrote_is_there_when_it_has_ended(
 
 
 async def test_a_block_that_raises_leaves_nothing(database: Database, workspace_id: WorkspaceId) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def write_and_fail() -> None:
         async with database.workspace(workspace_id) as store:
             await open_ticket(store)
             await connect(store)
-            _ = 1 / 0
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await write_and_fail()
 
     async with database.workspace(workspace_id) as store:
         assert await store.tickets.newest(10) == []
@@ -81,12 +85,13 @@ async def test_a_block_that_raises_leaves_nothing(database: Database, workspace_
 
 
 async def test_a_statement_that_is_refused_undoes_the_whole_block(database: Database, workspace_id: WorkspaceId) -> None:
-    nowhere = TicketId(UUID(int=1))
-
-    with pytest.raises(IntegrityError):
+    async def write_and_be_refused() -> None:
         async with database.workspace(workspace_id) as store:
             await open_ticket(store)
-            await store.messages.add_text(nowhere, Requester(JAN), "Hello", NOW)
+            await store.messages.add_text(NOWHERE, Requester(JAN), "Hello", NOW)
+
+    with pytest.raises(IntegrityError):
+        await write_and_be_refused()
 
     async with database.reading(workspace_id) as store:
         assert await store.tickets.newest(10) == []
@@ -268,20 +273,20 @@ async def test_a_rule_that_a_statement_breaks_does_not_mean_that_the_database_is
             await store.lookups.claim_test(ConnectorId(UUID(int=1)), JAN, NOW)
 
 
-async def test_no_error_of_the_database_shows_a_value(
-    impatient: None, database: Database, file: Path, workspace_id: WorkspaceId
-) -> None:
-    nowhere = TicketId(UUID(int=1))
-    with pytest.raises(IntegrityError) as refused:
-        async with database.workspace(workspace_id) as store:
-            await store.messages.add_text(nowhere, Requester(JAN), "tajny text", NOW)
-
-    with closing(sqlite3.connect(file)) as elsewhere, pytest.raises(DatabaseAway) as away:
+async def test_no_error_of_the_database_shows_a_value(database: Database, file: Path, workspace_id: WorkspaceId) -> None:
+    async def write_too_late() -> None:
         async with database.reading(workspace_id) as store:
             await store.connectors.count()
-            elsewhere.execute("UPDATE workspaces SET name = 'changed meanwhile'")
-            elsewhere.commit()
-            await store.connectors.add(settings(name="tajny text"), None, NOW)
+            with closing(sqlite3.connect(file)) as elsewhere:
+                elsewhere.execute("UPDATE workspaces SET name = 'changed meanwhile'")
+                elsewhere.commit()
+            await connect(store, name="tajny text")
+
+    with pytest.raises(IntegrityError) as refused:
+        async with database.workspace(workspace_id) as store:
+            await store.messages.add_text(NOWHERE, Requester(JAN), "tajny text", NOW)
+    with pytest.raises(DatabaseAway) as away:
+        await write_too_late()
 
     for error in (refused.value, away.value):
         assert "INSERT INTO" in str(error)

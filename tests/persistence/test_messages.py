@@ -166,9 +166,7 @@ async def test_two_mails_may_bear_one_message_id(database: Database, workspace_i
         assert await store.messages.tickets_referred_to(["<a@x>"]) == [second, first]
 
 
-async def test_mails_of_one_sender_are_counted_from_just_after_a_moment(
-    database: Database, workspace_id: WorkspaceId
-) -> None:
+async def test_mails_of_one_sender_are_counted_from_just_after_a_moment(database: Database, workspace_id: WorkspaceId) -> None:
     async with database.workspace(workspace_id) as store:
         ticket = await open_ticket(store)
         for received_at in (NOW - HOUR, NOW - HOUR + INSTANT, NOW):

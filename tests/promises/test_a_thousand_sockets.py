@@ -13,6 +13,7 @@ import pytest
 from tests.stage.front_end import FrontEnd, receive, send
 from tests.stage.helpdesk import SUPPORT, message
 from tests.stage.process import disqua, free_port, serving
+from tests.stage.waiting import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ async def test_a_thousand_sockets_on_one_token_are_served(tmp_path: Path) -> Non
         sockets = await asyncio.gather(*(watch() for _ in range(SOCKETS)))
         hearing = asyncio.gather(*(receive(socket) for socket in sockets))
         while not hearing.done():  # a subscription begins some time after it was asked for: mail again for the late ones
-            await asyncio.to_thread(deliver, mail_port)
+            await in_thread(deliver, mail_port)
             await asyncio.wait([hearing], timeout=1)
         heard: list[Any] = await hearing
 

@@ -15,7 +15,7 @@ from server.app import MailDoor, Parts, utc_now
 from server.serve import Server
 from server.settings import load_settings
 from tests.stage.front_end import PATIENCE, FrontEnd
-from tests.stage.waiting import eventually
+from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,7 +95,7 @@ class Helpdesk:
 
     async def mail(self, raw: bytes | None = None, *, to: str = SUPPORT, sender: str = "jan@firma.cz", **mail: str) -> None:
         """Send a mail by SMTP; ``mail`` holds the headers of one that is made here."""
-        await asyncio.to_thread(self._send, raw or message(**({"From": f"Jan <{sender}>"} | mail)), to, sender)
+        await in_thread(self._send, raw or message(**({"From": f"Jan <{sender}>"} | mail)), to, sender)
 
     def _send(self, raw: bytes, to: str, sender: str) -> None:
         with smtplib.SMTP("127.0.0.1", self.mail_port, timeout=PATIENCE) as connection:
@@ -127,12 +127,12 @@ def message(text: str = "Hello", **headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def open_helpdesk(data_dir: Path, **settings: Any) -> AsyncIterator[Helpdesk]:  # noqa: ANN401
+async def open_helpdesk(data_dir: Path, *, lmtp: bool = False, **settings: Any) -> AsyncIterator[Helpdesk]:  # noqa: ANN401
     """Serve on free ports until the block ends."""
     defaults = {"data_dir": data_dir, "lookup_allowed_networks": ["127.0.0.0/8"]}
     parts = Parts(load_settings(_env_file=None, **(defaults | settings)))
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(parts, listener, MailDoor(port=0))
+    server = Server(parts, listener, MailDoor(port=0, lmtp=lmtp))
     serving = asyncio.create_task(server.run_until_stopped())
 
     async def server_started() -> bool:

@@ -1,0 +1,124 @@
+"""The schema: what was promised and nothing else, every part explained, and what runs around each operation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    build_ast_schema,
+    build_client_schema,
+    introspection_from_schema,
+    is_introspection_type,
+    is_specified_scalar_type,
+    lexicographic_sort_schema,
+    parse,
+    print_schema,
+)
+from strawberry.extensions import SchemaExtension
+from strawberry.extensions.validation_cache import _get_validate_cache
+
+from domain.answer import BadgeColor
+from domain.failure import FailureKind
+from domain.lookup import LookupStatus, LookupTrigger
+from graph.schema import CACHED_DOCUMENTS, build_schema, sdl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stage.helpdesk import Helpdesk
+
+CONTRACT = Path(__file__).with_name("contract.graphql")
+COMMITTED = Path(__file__).parents[2] / "schema.graphql"
+
+
+def members(definition: str) -> str:
+    """Types, fields, arguments, defaults, enum values and members of unions, in one order and without descriptions."""
+    bare = introspection_from_schema(build_ast_schema(parse(definition)), descriptions=False)
+    return print_schema(lexicographic_sort_schema(build_client_schema(bare)))
+
+
+def test_the_schema_is_what_was_promised() -> None:
+    assert members(sdl(build_schema())) == members(CONTRACT.read_text())
+
+
+def test_the_committed_schema_is_the_one_that_runs() -> None:
+    assert COMMITTED.read_text() == sdl(build_schema())
+
+
+def test_production_runs_the_same_schema() -> None:
+    assert sdl(build_schema(production=True)) == sdl(build_schema())
+
+
+def test_the_closed_sets_of_the_schema_are_those_of_the_domain() -> None:
+    types = build_schema()._schema.type_map  # noqa: SLF001 - the schema as graphql-core sees it
+
+    for name, closed_set in {
+        "LookupStatus": LookupStatus,
+        "LookupTrigger": LookupTrigger,
+        "BadgeColor": BadgeColor,
+        "LookupErrorCode": FailureKind,
+    }.items():
+        enum = types[name]
+        assert isinstance(enum, GraphQLEnumType)
+        assert set(enum.values) == {member.name for member in closed_set}
+
+
+def test_every_part_of_the_schema_is_explained() -> None:
+    assert [place for place, description in _descriptions() if not (description or "").strip()] == []
+
+
+def _descriptions() -> Iterator[tuple[str, str | None]]:
+    for name, kind in build_schema()._schema.type_map.items():  # noqa: SLF001 - the schema as graphql-core sees it
+        if is_introspection_type(kind) or is_specified_scalar_type(kind):
+            continue
+        yield name, kind.description
+        match kind:
+            case GraphQLEnumType():
+                yield from ((f"{name}.{value}", member.description) for value, member in kind.values.items())
+            case GraphQLInputObjectType():
+                yield from ((f"{name}.{member}", field.description) for member, field in kind.fields.items())
+            case GraphQLObjectType() | GraphQLInterfaceType():
+                for member, output in kind.fields.items():
+                    yield f"{name}.{member}", output.description
+                    yield from ((f"{name}.{member}({arg}:)", given.description) for arg, given in output.args.items())
+            case _:
+                pass
+
+
+# What runs around each operation.
+
+
+async def test_a_document_is_validated_once_however_often_it_is_sent(helpdesk: Helpdesk) -> None:
+    cache = _get_validate_cache(CACHED_DOCUMENTS).cache_info  # type: ignore[attr-defined]
+    document = "{ viewer { name } } # the document that is sent five times"
+    before = cache()
+
+    for _ in range(5):
+        await helpdesk.agent.ask(document)
+
+    assert (cache().misses - before.misses, cache().hits - before.hits) == (1, 4)
+
+
+async def test_a_document_with_an_error_is_validated_once_and_reported_each_time(helpdesk: Helpdesk) -> None:
+    cache = _get_validate_cache(CACHED_DOCUMENTS).cache_info  # type: ignore[attr-defined]
+    document = "{ nope } # the error that is made five times"
+    before = cache()
+
+    answers = [await helpdesk.agent.post(document) for _ in range(5)]
+
+    assert (cache().misses - before.misses, cache().hits - before.hits) == (1, 4)
+    request_ids = {answer.json()["errors"][0]["extensions"]["requestId"] for answer in answers}
+    assert request_ids == {answer.headers["X-Request-Id"] for answer in answers}
+    assert len(request_ids) == 5
+
+
+def test_nothing_wraps_the_resolvers() -> None:
+    kinds = [type(extension) for extension in build_schema().get_extensions()]
+
+    assert kinds
+    assert [kind for kind in kinds if kind.resolve is not SchemaExtension.resolve] == []

@@ -1,0 +1,114 @@
+"""Every method of a workspace's stores, called with the rows of some workspace: its own, or another's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from domain.identity import EmailAddress
+from domain.lookup import LookupTrigger
+from domain.secret import Secret
+from domain.ticket import Requester
+from persistence.lookups import Ending
+from tests.persistence.samples import (
+    EVA,
+    FAILURE,
+    FOUND,
+    JAN,
+    NOT_FOUND,
+    NOW,
+    SECRET,
+    connect,
+    mail,
+    open_ticket,
+    running,
+    settings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from domain.connector import Connector
+    from domain.identity import MessageId
+    from domain.ticket import InboundEmail, Ticket
+    from persistence.lookups import Claim
+    from persistence.store import WorkspaceStore
+
+STRANGER = EmailAddress("nobody.asked@firma.cz")
+PAGE = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Some of everything that a workspace can have."""
+
+    ticket: Ticket
+    email: InboundEmail
+    message_id: MessageId
+    connector: Connector
+    claim: Claim
+
+
+async def some_of_everything(store: WorkspaceStore) -> Rows:
+    """A connector with a secret, a line in its log, one lookup running and one queued, an answer and a failure since."""
+    connector = await connect(store, SECRET)
+    ended = await running(store, connector.id, EmailAddress("ended@firma.cz"))
+    await store.lookups.finish(ended, Ending(outcome=FOUND, response="{}"), NOW)
+    claim = await running(store, connector.id, JAN)
+    await store.answers.record(connector.id, JAN, FOUND, NOW)
+    await store.answers.record(connector.id, JAN, FAILURE, NOW)
+    ticket = await open_ticket(store, EVA)
+    await store.lookups.queue(connector.id, ticket.id, EVA, LookupTrigger.TICKET, NOW)
+    email = mail(message_id="<a@x>")
+    await store.messages.add_email(ticket.id, email, NOW)
+    await store.messages.add_text(ticket.id, Requester(EVA), "One more thing", NOW)
+    message, _ = (await store.messages.of_tickets([ticket.id], PAGE))[ticket.id]
+    return Rows(ticket=ticket, email=email, message_id=message.id, connector=connector, claim=claim)
+
+
+CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
+    "tickets.open": lambda store, _: open_ticket(store),
+    "tickets.get": lambda store, rows: store.tickets.get(rows.ticket.id),
+    "tickets.newest": lambda store, _: store.tickets.newest(PAGE),
+    "tickets.newest (next page)": lambda store, _: store.tickets.newest(PAGE, before=PAGE),
+    "tickets.opened_after": lambda store, _: store.tickets.opened_after(0, limit=PAGE),
+    "tickets.newest_number": lambda store, _: store.tickets.newest_number(),
+    "messages.add_email": lambda store, rows: store.messages.add_email(rows.ticket.id, mail(), NOW),
+    "messages.add_text": lambda store, rows: store.messages.add_text(rows.ticket.id, Requester(JAN), "Hello", NOW),
+    "messages.ticket_of": lambda store, rows: store.messages.ticket_of(rows.email.fingerprint),
+    "messages.tickets_referred_to": lambda store, _: store.messages.tickets_referred_to(["<a@x>", "<b@x>"]),
+    "messages.received_since": lambda store, _: store.messages.received_since(JAN, NOW - NOW.resolution),
+    "messages.of_tickets": lambda store, rows: store.messages.of_tickets([rows.ticket.id], PAGE),
+    "messages.of_tickets (next page)": lambda store, rows: store.messages.of_tickets(
+        [rows.ticket.id], PAGE, after=rows.message_id
+    ),
+    "messages.raw": lambda store, rows: store.messages.raw(rows.message_id),
+    "connectors.all": lambda store, _: store.connectors.all(),
+    "connectors.get": lambda store, rows: store.connectors.get(rows.connector.id),
+    "connectors.count": lambda store, _: store.connectors.count(),
+    "connectors.last_position": lambda store, _: store.connectors.last_position(),
+    "connectors.add": lambda store, _: connect(store, SECRET),
+    "connectors.save": lambda store, rows: store.connectors.save(rows.connector.id, settings(name="Mine now"), NOW),
+    "connectors.save_secret": lambda store, rows: store.connectors.save_secret(rows.connector.id, Secret("mine now")),
+    "connectors.secret": lambda store, rows: store.connectors.secret(rows.connector.id),
+    "connectors.delete": lambda store, rows: store.connectors.delete(rows.connector.id),
+    "lookups.queue": lambda store, rows: store.lookups.queue(
+        rows.connector.id, rows.ticket.id, STRANGER, LookupTrigger.VIEW, NOW
+    ),
+    "lookups.queue (joining)": lambda store, rows: store.lookups.queue(
+        rows.connector.id, rows.ticket.id, EVA, LookupTrigger.VIEW, NOW
+    ),
+    "lookups.claim_next": lambda store, rows: store.lookups.claim_next(rows.connector.id, NOW),
+    "lookups.claim_test": lambda store, rows: store.lookups.claim_test(rows.connector.id, JAN, NOW),
+    "lookups.finish": lambda store, rows: store.lookups.finish(rows.claim, Ending(outcome=FOUND), NOW),
+    "lookups.interrupt": lambda store, rows: store.lookups.interrupt(rows.connector.id, NOW),
+    "lookups.forget_responses": lambda store, rows: store.lookups.forget_responses(rows.connector.id),
+    "lookups.newest": lambda store, rows: store.lookups.newest(rows.connector.id, PAGE),
+    "lookups.newest (next page)": lambda store, rows: store.lookups.newest(rows.connector.id, PAGE, before=rows.claim.lookup_id),
+    "answers.standings": lambda store, rows: store.answers.standings([rows.ticket.id]),
+    "answers.standings (of many)": lambda store, rows: store.answers.standings([rows.ticket.id] * 100),
+    "answers.record": lambda store, rows: store.answers.record(rows.connector.id, STRANGER, NOT_FOUND, NOW),
+    "answers.record (again)": lambda store, rows: store.answers.record(rows.connector.id, JAN, NOT_FOUND, NOW),
+    "answers.forget_failures": lambda store, rows: store.answers.forget_failures(rows.connector.id),
+    "answers.drop": lambda store, rows: store.answers.drop(rows.connector.id),
+}

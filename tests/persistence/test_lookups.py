@@ -1,0 +1,518 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.answer import AnswerWarning
+from domain.failure import Failure, FailureKind
+from domain.identity import EmailAddress, TicketId
+from domain.lookup import BUDGET, GRACE, LookupStatus, LookupTrigger, Outcome
+from persistence.lookups import Claim, Ending
+from tests.persistence.samples import (
+    EVA,
+    FAILURE,
+    FOUND,
+    INSTANT,
+    INTERRUPTED,
+    JAN,
+    NOT_FOUND,
+    NOW,
+    SECOND,
+    connect,
+    open_ticket,
+    running,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from domain.connector import Connector
+    from domain.identity import ConnectorId, LookupId, WorkspaceId
+    from domain.lookup import Lookup
+    from persistence.database import Database
+    from persistence.store import WorkspaceStore
+
+LATER = NOW + SECOND
+DEADLINE = NOW + BUDGET + GRACE
+WARNINGS = (
+    AnswerWarning("name", "a text", "number", "CANARY-1"),
+    AnswerWarning("fields.CANARY-2", "a text", "null", None, "fields[0]"),
+    AnswerWarning("fields.CANARY-3", "at most 500 characters", "string", "CANARY-4…", "fields[1]"),
+)
+ENDING = Ending(
+    outcome=FOUND, http_status=200, duration=timedelta(milliseconds=41), warnings=WARNINGS, response='{"CANARY-5": 1}'
+)
+
+
+@pytest.fixture
+async def connector(database: Database, workspace_id: WorkspaceId) -> Connector:
+    async with database.workspace(workspace_id) as store:
+        return await connect(store)
+
+
+async def queue(
+    store: WorkspaceStore, connector_id: ConnectorId, email: EmailAddress, trigger: LookupTrigger = LookupTrigger.TICKET
+) -> bool:
+    """Want an answer about this address for a new ticket."""
+    ticket = await open_ticket(store, email)
+    return await store.lookups.queue(connector_id, ticket.id, email, trigger, NOW)
+
+
+async def claim_all(store: WorkspaceStore, connector_id: ConnectorId) -> list[EmailAddress]:
+    """The addresses in the order in which they would be asked about."""
+    claimed = []
+    while claim := await store.lookups.claim_next(connector_id, NOW):
+        claimed.append(claim.email)
+    return claimed
+
+
+async def log(store: WorkspaceStore, connector_id: ConnectorId) -> list[Lookup]:
+    return await store.lookups.newest(connector_id, 1000)
+
+
+async def only_line(store: WorkspaceStore, connector_id: ConnectorId) -> Lookup:
+    (line,) = await log(store, connector_id)
+    return line
+
+
+# Queueing
+
+
+@pytest.mark.parametrize("trigger", [LookupTrigger.TICKET, LookupTrigger.VIEW, LookupTrigger.REFRESH])
+async def test_a_queued_lookup_is_a_pending_line_of_the_log(
+    database: Database, workspace_id: WorkspaceId, connector: Connector, trigger: LookupTrigger
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        ticket = await open_ticket(store)
+        assert await store.lookups.queue(connector.id, ticket.id, JAN, trigger, NOW)
+
+        line = await only_line(store, connector.id)
+
+    assert (line.connector_id, line.ticket_id, line.email, line.trigger) == (connector.id, ticket.id, JAN, trigger)
+    assert (line.status, line.failure, line.http_status, line.duration) == (LookupStatus.PENDING, None, None, None)
+    assert (line.warnings, line.response, line.requested_at, line.completed_at) == ((), None, NOW, None)
+
+
+async def test_two_hundred_that_want_the_same_at_once_make_one_lookup(
+    database: Database, neighbour: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        ticket = await open_ticket(store)
+
+    async def want(turn: int) -> bool:
+        async with (database, neighbour)[turn % 2].workspace(workspace_id) as racing:
+            return await racing.lookups.queue(connector.id, ticket.id, JAN, LookupTrigger.TICKET, NOW)
+
+    started = await asyncio.gather(*map(want, range(200)))
+
+    assert started.count(True) == 1
+    async with database.reading(workspace_id) as store:
+        assert len(await log(store, connector.id)) == 1
+
+
+@pytest.mark.parametrize("claimed", [False, True], ids=["queued", "running"])
+async def test_who_comes_while_a_lookup_is_under_way_joins_it_and_the_log_names_the_starter(
+    database: Database, workspace_id: WorkspaceId, connector: Connector, claimed: bool
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        starter, joiner = [await open_ticket(store) for _ in range(2)]
+        await store.lookups.queue(connector.id, starter.id, JAN, LookupTrigger.TICKET, NOW)
+        if claimed:
+            await store.lookups.claim_next(connector.id, NOW)
+
+        assert not await store.lookups.queue(connector.id, joiner.id, JAN, LookupTrigger.REFRESH, LATER)
+
+        line = await only_line(store, connector.id)
+        assert (line.ticket_id, line.trigger, line.requested_at) == (starter.id, LookupTrigger.TICKET, NOW)
+
+
+async def test_lookups_of_other_connectors_and_addresses_are_not_joined(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        other = await connect(store)
+        started = [await queue(store, connector_id, email) for connector_id in (connector.id, other.id) for email in (JAN, EVA)]
+
+    assert started == [True] * 4
+
+
+@pytest.mark.parametrize("outcome", [FOUND, NOT_FOUND, FAILURE, INTERRUPTED])
+async def test_after_its_end_the_next_one_can_start(
+    database: Database, workspace_id: WorkspaceId, connector: Connector, outcome: Outcome
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        claim = await running(store, connector.id)
+        await store.lookups.finish(claim, Ending(outcome=outcome), NOW)
+
+        assert await queue(store, connector.id, JAN)
+        assert await claim_all(store, connector.id) == [JAN]
+
+
+# Claiming
+
+
+async def test_a_claim_holds_what_the_request_needs(database: Database, workspace_id: WorkspaceId, connector: Connector) -> None:
+    async with database.workspace(workspace_id) as store:
+        ticket = await open_ticket(store)
+        await store.lookups.queue(connector.id, ticket.id, JAN, LookupTrigger.VIEW, NOW)
+        line = await only_line(store, connector.id)
+
+        claim = await store.lookups.claim_next(connector.id, LATER)
+
+    assert claim is not None
+    assert claim == Claim(
+        lookup_id=line.id,
+        token=claim.token,
+        workspace_id=workspace_id,
+        connector_id=connector.id,
+        ticket_id=ticket.id,
+        email=JAN,
+        trigger=LookupTrigger.VIEW,
+        requested_at=NOW,
+    )
+
+
+async def test_ten_lookups_that_thirty_want_to_claim_are_claimed_once_each(
+    database: Database, neighbour: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    addresses = [EmailAddress(f"{number}@firma.cz") for number in range(10)]
+    async with database.workspace(workspace_id) as store:
+        for address in addresses:
+            await queue(store, connector.id, address)
+
+    async def take(turn: int) -> Claim | None:
+        async with (database, neighbour)[turn % 2].workspace(workspace_id) as racing:
+            return await racing.lookups.claim_next(connector.id, NOW)
+
+    claims = [claim for claim in await asyncio.gather(*map(take, range(30))) if claim]
+
+    assert sorted(claim.email for claim in claims) == addresses
+    assert len({claim.token for claim in claims}) == 10
+
+
+async def test_nothing_is_claimed_where_nothing_is_queued(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        other = await connect(store)
+        await queue(store, other.id, JAN)
+
+        assert await store.lookups.claim_next(connector.id, NOW) is None
+
+
+async def test_the_oldest_is_asked_first_and_whoever_an_agent_waits_for_before_all(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    wanted = [
+        ("1@firma.cz", LookupTrigger.TICKET),
+        ("2@firma.cz", LookupTrigger.TICKET),
+        ("3@firma.cz", LookupTrigger.VIEW),
+        ("4@firma.cz", LookupTrigger.TICKET),
+        ("5@firma.cz", LookupTrigger.REFRESH),
+    ]
+    async with database.workspace(workspace_id) as store:
+        for email, trigger in wanted:
+            await queue(store, connector.id, EmailAddress(email), trigger)
+
+        claimed = await claim_all(store, connector.id)
+
+    assert [email[0] for email in claimed] == ["3", "5", "1", "2", "4"]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "order"),
+    [(LookupTrigger.TICKET, ["1", "2", "3"]), (LookupTrigger.VIEW, ["2", "1", "3"]), (LookupTrigger.REFRESH, ["2", "1", "3"])],
+)
+async def test_an_agent_who_joins_a_queued_lookup_brings_it_forward(
+    database: Database, workspace_id: WorkspaceId, connector: Connector, trigger: LookupTrigger, order: list[str]
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        for email in ("1@firma.cz", "2@firma.cz", "3@firma.cz"):
+            await queue(store, connector.id, EmailAddress(email))
+        await queue(store, connector.id, EmailAddress("2@firma.cz"), trigger)
+
+        assert [email[0] for email in await claim_all(store, connector.id)] == order
+
+
+async def test_joining_brings_nothing_forward_but_what_was_joined(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        other = await connect(store)
+        for connector_id in (connector.id, other.id):
+            await queue(store, connector_id, EVA)
+            await queue(store, connector_id, JAN)
+        await queue(store, connector.id, JAN, LookupTrigger.VIEW)
+
+        assert await claim_all(store, connector.id) == [JAN, EVA]
+        assert await claim_all(store, other.id) == [EVA, JAN]
+
+
+# Ending
+
+
+async def test_what_a_lookup_brought_stands_in_its_line(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        claim = await running(store, connector.id)
+
+        assert await store.lookups.finish(claim, ENDING, LATER)
+
+        line = await only_line(store, connector.id)
+    assert (line.id, line.status, line.failure) == (claim.lookup_id, LookupStatus.FOUND, None)
+    assert (line.http_status, line.duration) == (200, timedelta(milliseconds=41))
+    assert (line.warnings, line.response) == (WARNINGS, '{"CANARY-5": 1}')
+    assert (line.requested_at, line.completed_at) == (NOW, LATER)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (FOUND, LookupStatus.FOUND),
+        (NOT_FOUND, LookupStatus.NOT_FOUND),
+        *((Failure(kind, 503), LookupStatus.ERROR) for kind in FailureKind if kind is not FailureKind.TIMEOUT),
+        (Failure(FailureKind.TIMEOUT, 503), LookupStatus.TIMEOUT),
+    ],
+)
+async def test_the_log_tells_every_outcome(
+    database: Database, workspace_id: WorkspaceId, connector: Connector, outcome: Outcome, status: LookupStatus
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        claim = await running(store, connector.id)
+        await store.lookups.finish(claim, Ending(outcome=outcome, http_status=503), NOW)
+
+        line = await only_line(store, connector.id)
+
+    assert (line.status, line.http_status) == (status, 503)
+    assert line.failure == (outcome if isinstance(outcome, Failure) else None)
+
+
+async def test_a_lookup_ends_once(database: Database, workspace_id: WorkspaceId, connector: Connector) -> None:
+    async with database.workspace(workspace_id) as store:
+        claim = await running(store, connector.id)
+
+        assert await store.lookups.finish(claim, Ending(outcome=FOUND), NOW)
+        assert not await store.lookups.finish(claim, Ending(outcome=FAILURE), LATER)
+
+        line = await only_line(store, connector.id)
+        assert (line.status, line.completed_at) == (LookupStatus.FOUND, NOW)
+
+
+async def test_only_who_holds_the_claim_can_end_it(database: Database, workspace_id: WorkspaceId, connector: Connector) -> None:
+    async with database.workspace(workspace_id) as store:
+        claim = await running(store, connector.id)
+
+        assert not await store.lookups.finish(replace(claim, token=uuid4()), ENDING, NOW)
+
+        assert (await only_line(store, connector.id)).completed_at is None
+
+
+async def test_interrupting_ends_what_is_queued_running_or_tested_and_nothing_else(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        other = await connect(store)
+        ended = await running(store, connector.id, EmailAddress("ended@firma.cz"))
+        await store.lookups.finish(ended, Ending(outcome=FOUND), NOW)
+        claim = await running(store, connector.id)
+        test = await store.lookups.claim_test(connector.id, JAN, NOW)
+        await queue(store, connector.id, EVA)
+        await queue(store, other.id, EVA)
+
+        await store.lookups.interrupt(connector.id, LATER)
+
+        lines = await log(store, connector.id)
+        untouched = await only_line(store, other.id)
+        late = [await store.lookups.finish(late, ENDING, LATER) for late in (claim, test)]
+        again = await queue(store, connector.id, EVA)
+
+    assert [(line.status, line.failure, line.completed_at) for line in lines] == [
+        *([(LookupStatus.ERROR, INTERRUPTED, LATER)] * 3),
+        (LookupStatus.FOUND, None, NOW),
+    ]
+    assert [line.response for line in lines] == [None] * 4
+    assert untouched.completed_at is None
+    assert late == [False, False]
+    assert again
+
+
+async def test_deleting_the_connector_ends_its_lookups_without_a_trace(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        claim = await running(store, connector.id)
+        await store.connectors.delete(connector.id)
+
+        assert not await store.lookups.finish(claim, ENDING, LATER)
+        assert await log(store, connector.id) == []
+
+
+# Tests
+
+
+async def test_a_test_stands_apart_from_every_other_lookup(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        tests = [await store.lookups.claim_test(connector.id, JAN, NOW) for _ in range(2)]
+        assert await queue(store, connector.id, JAN)
+        tests.append(await store.lookups.claim_test(connector.id, JAN, NOW))
+        claimed = await claim_all(store, connector.id)
+        finished = [await store.lookups.finish(test, Ending(outcome=FAILURE), NOW) for test in tests]
+
+        lines = await log(store, connector.id)
+
+    assert len({test.token for test in tests}) == len({test.lookup_id for test in tests}) == 3
+    assert {(test.ticket_id, test.trigger, test.email) for test in tests} == {(None, LookupTrigger.TEST, JAN)}
+    assert claimed == [JAN]
+    assert finished == [True] * 3
+    assert [(line.trigger, line.ticket_id is None, line.status) for line in lines] == [
+        (LookupTrigger.TEST, True, LookupStatus.ERROR),
+        (LookupTrigger.TICKET, False, LookupStatus.PENDING),
+        (LookupTrigger.TEST, True, LookupStatus.ERROR),
+        (LookupTrigger.TEST, True, LookupStatus.ERROR),
+    ]
+
+
+# The log
+
+
+async def test_the_log_is_read_newest_first_page_by_page(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        other = await connect(store)
+        for number in range(5):
+            await queue(store, connector.id, EmailAddress(f"{number}@firma.cz"))
+            await queue(store, other.id, EmailAddress(f"{number}@jinde.cz"))
+
+        pages: list[list[str]] = []
+        before: LookupId | None = None
+        while page := await store.lookups.newest(connector.id, 2, before=before):
+            pages.append([line.email for line in page])
+            before = page[-1].id
+        nothing = await store.lookups.newest(connector.id, 0)
+
+    assert pages == [["4@firma.cz", "3@firma.cz"], ["2@firma.cz", "1@firma.cz"], ["0@firma.cz"]]
+    assert nothing == []
+
+
+async def test_forgetting_responses_leaves_no_byte_of_one_in_the_log(
+    database: Database, file: Path, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        other = await connect(store)
+        for connector_id in (connector.id, other.id):
+            await store.lookups.finish(await running(store, connector_id), ENDING, LATER)
+            await store.lookups.finish(await store.lookups.claim_test(connector_id, JAN, NOW), ENDING, LATER)
+        await queue(store, connector.id, EVA)
+
+        await store.lookups.forget_responses(connector.id)
+
+        pending, *ended = await log(store, connector.id)
+        assert [line.response for line in await log(store, other.id)] == [ENDING.response] * 2
+
+    assert pending.status is LookupStatus.PENDING
+    assert [line.status for line in ended] == [LookupStatus.FOUND] * 2
+    for line in ended:
+        assert line.response is None
+        assert (line.http_status, line.duration, line.completed_at) == (200, ENDING.duration, LATER)
+        assert [(warning.path, warning.expected, warning.received) for warning in line.warnings] == [
+            ("name", "a text", "number"),
+            ("fields[0]", "a text", "null"),
+            ("fields[1]", "at most 500 characters", "string"),
+        ]
+    assert "CANARY" not in repr(rows_of(file, connector.id))
+    assert repr(rows_of(file, other.id)).count("CANARY") == 10
+
+
+def rows_of(file: Path, connector_id: ConnectorId) -> list[Any]:
+    """Every column of a connector's log, as it is stored."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("SELECT * FROM lookups WHERE connector_id = ?", [connector_id.hex]).fetchall()
+
+
+# The sweeper's view
+
+
+async def test_a_claim_is_abandoned_when_budget_and_grace_have_passed(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        claims = [await running(store, connector.id), await store.lookups.claim_test(connector.id, JAN, NOW)]
+        await queue(store, connector.id, EVA)
+
+    async with database.operator_reading() as operator:
+        assert await operator.lookups.abandoned(DEADLINE) == []
+        abandoned = await operator.lookups.abandoned(DEADLINE + INSTANT)
+
+    assert sorted(abandoned, key=lambda claim: claim.lookup_id) == claims
+
+
+async def test_an_abandoned_claim_can_be_ended_by_whoever_finds_it(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        slow = await running(store, connector.id)
+    async with database.operator_reading() as operator:
+        (abandoned,) = await operator.lookups.abandoned(DEADLINE + INSTANT)
+
+    async with database.workspace(workspace_id) as store:
+        assert await store.lookups.finish(abandoned, Ending(outcome=INTERRUPTED), LATER)
+        assert not await store.lookups.finish(slow, ENDING, LATER)
+    async with database.operator_reading() as operator:
+        assert await operator.lookups.abandoned(DEADLINE + INSTANT) == []
+
+
+async def test_connectors_wait_while_they_have_queued_lookups(
+    database: Database, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        busy, idle = [await connect(store) for _ in range(2)]
+        for email in (JAN, EVA):
+            await queue(store, connector.id, email)
+        await running(store, busy.id)
+        await store.lookups.claim_test(idle.id, JAN, NOW)
+    async with database.workspace(other_workspace_id) as store:
+        theirs = await connect(store)
+        await queue(store, theirs.id, JAN)
+
+    async with database.operator_reading() as operator:
+        waiting = await operator.lookups.waiting()
+        depth = await operator.lookups.depth()
+
+    assert sorted(waiting) == sorted([(workspace_id, connector.id), (other_workspace_id, theirs.id)])
+    assert depth == {"queued": 3, "running": 2}
+
+
+async def test_nobody_waits_where_everything_has_ended(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        await store.lookups.finish(await running(store, connector.id), ENDING, NOW)
+
+    async with database.operator_reading() as operator:
+        assert await operator.lookups.waiting() == []
+        assert await operator.lookups.abandoned(DEADLINE + INSTANT) == []
+        assert await operator.lookups.depth() == {"queued": 0, "running": 0}
+
+
+async def test_a_lookup_for_a_ticket_that_is_not_there_is_not_stored(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    nowhere = TicketId(UUID(int=1))
+
+    with pytest.raises(Exception, match="FOREIGN KEY"):
+        async with database.workspace(workspace_id) as store:
+            await store.lookups.queue(connector.id, nowhere, JAN, LookupTrigger.TICKET, NOW)
+
+    async with database.reading(workspace_id) as store:
+        assert await log(store, connector.id) == []

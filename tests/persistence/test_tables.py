@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlmodel import SQLModel
+
+from domain.identity import EmailAddress
+from domain.lookup import LookupTrigger
+from persistence.lookups import Ending
+from persistence.tables import new_id
+from tests.persistence.calls import CALLS, some_of_everything
+from tests.persistence.samples import FOUND, NOW, open_ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from domain.identity import WorkspaceId
+    from persistence.database import Database
+    from persistence.lookups import OpenLookups
+    from tests.persistence.calls import Rows
+    from tests.persistence.conftest import Statements
+
+
+def plans(file: Path, statements: Statements) -> Iterator[str]:
+    """What SQLite does to carry out each of the statements."""
+    assert statements.seen
+    with closing(sqlite3.connect(file)) as connection:
+        for statement in statements.seen:
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters):
+                yield step
+
+
+@pytest.fixture
+async def rows(database: Database, workspace_id: WorkspaceId) -> Rows:
+    async with database.workspace(workspace_id) as store:
+        return await some_of_everything(store)
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_no_statement_of_a_workspace_reads_a_whole_table(
+    database: Database, file: Path, workspace_id: WorkspaceId, statements: Statements, rows: Rows, name: str
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        statements.seen.clear()
+        await CALLS[name](store, rows)
+
+    whole_tables = tuple(f"SCAN {table}" for table in SQLModel.metadata.tables)
+    assert [step for step in plans(file, statements) if step.startswith(whole_tables)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["lookups.claim_next", "lookups.newest", "tickets.newest", "tickets.newest (next page)", "tickets.opened_after"]
+)
+async def test_the_first_of_a_long_list_is_found_without_sorting_it(
+    database: Database, file: Path, workspace_id: WorkspaceId, statements: Statements, rows: Rows, name: str
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        statements.seen.clear()
+        await CALLS[name](store, rows)
+
+    assert [step for step in plans(file, statements) if "TEMP B-TREE" in step] == []
+
+
+SWEEPS: dict[str, Callable[[OpenLookups], Awaitable[object]]] = {
+    "abandoned": lambda lookups: lookups.abandoned(NOW),
+    "waiting": lambda lookups: lookups.waiting(),
+    "depth": lambda lookups: lookups.depth(),
+}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+async def test_the_sweeper_reads_open_lookups_alone(
+    database: Database, file: Path, statements: Statements, rows: Rows, name: str
+) -> None:
+    async with database.operator_reading() as operator:
+        statements.seen.clear()
+        await SWEEPS[name](operator.lookups)
+
+    steps = [step for step in plans(file, statements) if "lookups" in step]
+    assert steps == ["SCAN lookups USING INDEX ix_lookups_open"]
+
+
+async def test_joining_a_lookup_does_not_read_the_backlog_of_its_connector(
+    database: Database, file: Path, workspace_id: WorkspaceId, statements: Statements, rows: Rows
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        statements.seen.clear()
+        await CALLS["lookups.queue (joining)"](store, rows)
+
+    (joining,) = [step for step in plans(file, statements) if step.startswith("SEARCH lookups")]
+    assert joining == "SEARCH lookups USING INDEX uq_lookups_one_under_way (connector_id=? AND email=?)"
+
+
+async def test_a_long_backlog_and_a_long_log_change_no_plan(
+    database: Database, file: Path, workspace_id: WorkspaceId, statements: Statements, rows: Rows
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        for number in range(100):
+            email = EmailAddress(f"{number}@firma.cz")
+            ticket = await open_ticket(store, email)
+            await store.lookups.queue(rows.connector.id, ticket.id, email, LookupTrigger.TICKET, NOW)
+            test = await store.lookups.claim_test(rows.connector.id, email, NOW)
+            await store.lookups.finish(test, Ending(outcome=FOUND), NOW)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("ANALYZE")
+
+    async with database.workspace(workspace_id) as store:
+        statements.seen.clear()
+        await store.lookups.claim_next(rows.connector.id, NOW)
+
+    oldest = "SEARCH lookups USING INDEX ix_lookups_open (connector_id=? AND urgent=?)"
+    assert [step for step in plans(file, statements) if oldest in step or "B-TREE" in step] == [oldest] * 2
+
+
+def test_later_ids_sort_after_earlier_ones() -> None:
+    ids = [new_id() for _ in range(10_000)]
+
+    assert ids == sorted(ids)
+    assert len(set(ids)) == 10_000
+    assert {made.version for made in ids} == {7}

@@ -1,0 +1,308 @@
+"""The command line: what a person types, and the one line where it cannot be done."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import jwt
+import pytest
+
+from tests.stage.crm import FOUND
+from tests.stage.helpdesk import CREATE_CONNECTOR, TICKET, message, open_helpdesk
+from tests.stage.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Shell
+    from tests.stage.crm import Crm
+
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture
+def acme(shell: Shell) -> str:
+    """The id of a workspace."""
+    return shell.says("workspace", "create", "Acme s.r.o.", "--address", "support@acme.example")
+
+
+# Workspaces and their addresses
+
+
+def test_a_new_workspace_prints_its_id_alone(shell: Shell) -> None:
+    ended = shell.run("workspace", "create", "Acme", "--address", "support@acme.example", "--address", "help@acme.example")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"{UUID(ended.out.strip())}\n"
+    assert UUID(ended.out.strip()).version == 7
+
+
+def test_workspaces_are_listed_with_their_addresses_in_one_form(shell: Shell) -> None:
+    first = shell.says(
+        "workspace", "create", " Acme [s.r.o.] :cat: ", "--address", "Support@ACME.example", "--address", "help@acme.example"
+    )
+    second = shell.says("workspace", "create", "Želva", "--address", "podpora@želva.example")
+
+    assert shell.says("workspace", "list").split("\n") == [
+        f"{first}\tAcme [s.r.o.] :cat:\tsupport@acme.example help@acme.example",
+        f"{second}\tŽelva\tpodpora@xn--elva-t1a.example",
+    ]
+
+
+def test_without_workspaces_the_list_is_empty(shell: Shell) -> None:
+    assert shell.says("workspace", "list") == ""
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "tab\tbed", "\x1b[31mred"])
+def test_the_name_of_a_workspace_is_one_line_of_text(shell: Shell, name: str) -> None:
+    assert "name" in shell.refuses("workspace", "create", name, "--address", "support@acme.example")
+    assert shell.says("workspace", "list") == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("SUPPORT@Acme.Example", "disqua: support@acme.example belongs to another workspace."),
+        ("support", "disqua: support: An email address has the form name@example.com."),
+        (
+            "[red]@acme.example",
+            "disqua: [red]@acme.example: The part before the @ contains a character that no address can have.",
+        ),
+        ("help+eva@acme.example", "disqua: mail to help+eva@acme.example arrives at help@acme.example: give that address"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_one_line_and_makes_no_workspace(
+    shell: Shell, acme: str, address: str, reason: str
+) -> None:
+    assert shell.refuses("workspace", "create", "Other", "--address", "other@acme.example", "--address", address) == reason
+    assert shell.says("workspace", "list") == f"{acme}\tAcme s.r.o.\tsupport@acme.example"
+
+
+def test_addresses_are_added_and_removed_whatever_their_case(shell: Shell, acme: str) -> None:
+    assert shell.says("workspace", "address", "add", acme, "Help@ACME.example") == ""
+    assert shell.says("workspace", "address", "add", acme.upper(), "help@acme.example") == "", "one that is there stays"
+    assert shell.says("workspace", "list").endswith("\tsupport@acme.example help@acme.example")
+
+    assert shell.says("workspace", "address", "remove", acme, "SUPPORT@acme.example") == ""
+    assert shell.says("workspace", "list").endswith("\thelp@acme.example")
+    assert shell.refuses("workspace", "address", "remove", acme, "support@acme.example").endswith(
+        "support@acme.example is not an address of this workspace"
+    )
+
+
+def test_an_address_of_another_workspace_is_neither_added_nor_removed(shell: Shell, acme: str) -> None:
+    other = shell.says("workspace", "create", "Other", "--address", "support@other.example")
+
+    assert shell.refuses("workspace", "address", "add", other, "Support@acme.example") == (
+        "disqua: support@acme.example belongs to another workspace."
+    )
+    assert "not an address of this workspace" in shell.refuses("workspace", "address", "remove", other, "support@acme.example")
+    assert acme in shell.says("workspace", "list")
+
+
+@pytest.mark.parametrize("command", ["add", "remove"])
+def test_a_tagged_address_is_refused_because_it_belongs_to_the_one_without_tag(shell: Shell, acme: str, command: str) -> None:
+    line = shell.refuses("workspace", "address", command, acme, "Support+vip@acme.example")
+
+    assert line == "disqua: mail to support+vip@acme.example arrives at support@acme.example: give that address"
+    assert "support@acme.example" in shell.says("workspace", "list")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("workspace", "address", "add", "{}", "a@b.example"),
+        ("workspace", "address", "remove", "{}", "a@b.example"),
+        ("token", "--workspace", "{}", "--role", "agent"),
+    ],
+    ids=lambda command: " ".join(command[:3]),
+)
+def test_an_unknown_workspace_is_one_line(shell: Shell, command: tuple[str, ...]) -> None:
+    assert shell.refuses(*(word.format(UNKNOWN) for word in command)) == (
+        f"disqua: there is no workspace {UNKNOWN}; `disqua workspace list` shows them"
+    )
+    assert shell.refuses(*(word.format("[/]\nacme") for word in command)) == "disqua: [/] acme is not a workspace id"
+
+
+# Tokens
+
+
+@pytest.mark.parametrize(
+    ("options", "lifetime"),
+    [
+        ((), timedelta(hours=12)),
+        (("--ttl", "45s"), timedelta(seconds=45)),
+        (("--ttl", "30m"), timedelta(minutes=30)),
+        (("--ttl", " 90d"), timedelta(days=90)),
+    ],
+)
+def test_a_token_is_printed_alone(shell: Shell, acme: str, options: tuple[str, ...], lifetime: timedelta) -> None:
+    ended = shell.run("token", "--workspace", acme, "--role", "admin", "--name", "Eva [b]", *options)
+
+    assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
+    key = (shell.data_dir / "token.key").read_text().strip()
+    claims = jwt.decode(ended.out.strip(), key, algorithms=["HS256"], options={"verify_exp": False})
+    assert (claims["workspace"], claims["role"], claims["name"]) == (acme, "admin", "Eva [b]")
+    assert abs(datetime.fromtimestamp(claims["exp"], UTC) - datetime.now(UTC) - lifetime) < timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("ttl", ["12", "h", "0h", "-1h", "1.5h", "1w", "9999999d", "١h", "1h1m", ""])
+def test_a_lifetime_that_makes_no_sense_is_one_line(shell: Shell, ttl: str) -> None:
+    line = shell.refuses("token", "--workspace", UNKNOWN, "--role", "agent", "--ttl", ttl)
+
+    assert line.startswith(f"disqua: --ttl {ttl}".rstrip())
+    assert "12h" in line
+
+
+def test_where_the_identity_provider_issues_the_tokens_the_command_says_so(shell: Shell, acme: str) -> None:
+    line = shell.refuses("token", "--workspace", acme, "--role", "agent", JWKS_URL="https://id.example/keys")
+
+    assert line == "disqua: the identity provider issues the tokens here"
+
+
+# What is typed wrong
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        (("token",), "--workspace"),
+        (("token", "--workspace", UNKNOWN), "--role"),
+        (("token", "--workspace", UNKNOWN, "--role", "owner"), "owner"),
+        (("workspace", "create"), "name"),
+        (("workspace", "create", "Acme"), "--address"),
+        (("workspace", "address", "add", UNKNOWN), "EMAIL"),
+        (("serve", "--port", "65536"), "--port"),
+        (("serve", "--smtp-port", "-1"), "--smtp-port"),
+        (("serve", "--workers", "0"), "--workers"),
+        (("serve", "--port", "http"), "--port"),
+        (("doctor", "--smtp-port", "0"), "--smtp-port"),
+        (("invent",), "invent"),
+        (("keys", "invent"), "invent"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_command_line_is_told_with_exit_code_2(shell: Shell, command: tuple[str, ...], missing: str) -> None:
+    ended = shell.run(*command)
+
+    assert (ended.code, ended.out) == (2, ""), ended
+    assert missing in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_the_help_names_every_command(shell: Shell) -> None:
+    text = shell.says("--help")
+
+    for command in ("demo", "serve", "worker", "migrate", "workspace", "token", "keys", "schema", "doctor"):
+        assert re.search(rf"\b{command}\b", text)
+
+
+@pytest.mark.parametrize("command", [("serve", "--workers", "2"), ("worker",)])
+def test_several_processes_are_refused_by_one_line_that_names_redis(shell: Shell, command: tuple[str, ...]) -> None:
+    assert "DISQUA_REDIS_URL" in shell.refuses(*command)
+    assert not shell.data_dir.exists()
+
+
+# A database that cannot be used
+
+
+def _garbage(shell: Shell) -> None:
+    shell.data_dir.mkdir()
+    (shell.data_dir / "disqua.sqlite3").write_bytes(b"This is no database. " * 1000)
+
+
+def _damaged(shell: Shell) -> None:
+    shell.says("migrate")
+    file = shell.data_dir / "disqua.sqlite3"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+
+def _read_only(shell: Shell) -> None:
+    shell.says("migrate")
+    for path in shell.data_dir.iterdir():
+        path.chmod(0o400)
+    shell.data_dir.chmod(0o500)
+
+
+def _closed(shell: Shell) -> None:
+    shell.says("migrate")
+    shell.data_dir.chmod(0o000)
+
+
+def _folder_in_its_place(shell: Shell) -> None:
+    (shell.data_dir / "disqua.sqlite3").mkdir(parents=True)
+
+
+def _from_a_newer_version(shell: Shell) -> None:
+    shell.says("migrate")
+    with sqlite3.connect(shell.data_dir / "disqua.sqlite3") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+
+
+@pytest.mark.parametrize("spoil", [_garbage, _damaged, _read_only, _closed, _folder_in_its_place, _from_a_newer_version])
+@pytest.mark.parametrize("command", [("serve", "--port", "0", "--smtp-port", "0"), ("workspace", "list")], ids=lambda c: c[0])
+def test_a_database_that_cannot_be_used_is_one_line(shell: Shell, spoil: object, command: tuple[str, ...]) -> None:
+    assert callable(spoil)
+    spoil(shell)
+
+    line = replace(shell, privileged=False).refuses(*command)
+
+    shell.data_dir.chmod(0o700)
+    assert "database" in line or "DISQUA_DATA_DIR" in line
+
+
+# Keys
+
+
+async def test_a_new_key_is_put_first_and_every_secret_is_encrypted_anew(shell: Shell, crm: Crm) -> None:
+    crm.answers["/lookup"] = FOUND
+    old, new = shell.says("keys", "new"), shell.says("keys", "new")
+    assert old != new
+    async with open_helpdesk(shell.data_dir, encryption_keys=old) as helpdesk:
+        connector = {"name": "CRM", "lookupUrl": crm.url(), "secretHeaderName": "X-Key", "secretHeaderValue": "s3cret"}
+        created = (await helpdesk.admin.ask(CREATE_CONNECTOR, input=connector))["createConnector"]
+        assert created["__typename"] == "Connector"
+
+    ended = shell.run("keys", "rotate", ENCRYPTION_KEYS=f"{new},{old}")
+    assert (ended.code, ended.out, ended.err) == (0, "", "1 secret encrypted anew.\n")
+    ended = shell.run("keys", "rotate", ENCRYPTION_KEYS=f"{new},{old}")
+    assert (ended.code, ended.out, ended.err) == (0, "", "0 secrets encrypted anew.\n")
+
+    async with open_helpdesk(shell.data_dir, encryption_keys=new) as helpdesk:
+        await helpdesk.mail(message(From="jan@firma.cz", Message_ID="<1@firma.cz>"))
+        assert (await helpdesk.settled())["status"] == "FOUND"
+    assert [request.headers["x-key"] for request in crm.requests] == ["s3cret"]
+
+    ended = shell.run("keys", "rotate", ENCRYPTION_KEYS=old)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1].endswith(f"set them again: {created['id']}")
+
+
+def test_a_new_key_is_printed_alone_and_works_as_a_setting(shell: Shell) -> None:
+    ended = shell.run("keys", "new", ENV="production")
+
+    assert (ended.code, ended.out.count("\n")) == (0, 1)
+    assert "keys rotate" in ended.err
+    assert shell.says("workspace", "list", ENV="production", TOKEN_KEY="t" * 32, ENCRYPTION_KEYS=ended.out.strip()) == ""
+
+
+# The schema
+
+
+def test_the_printed_schema_is_the_one_in_the_repository(shell: Shell) -> None:
+    file = Path(__file__).parents[2] / "schema.graphql"
+
+    printed = shell.run("schema", ENV="nonsense")
+
+    assert (printed.code, printed.err) == (0, "")
+    assert printed.out == file.read_text()
+
+
+_ = (shutil, eventually, TICKET)
