@@ -41,7 +41,7 @@ async def broken_ticket(helpdesk: Helpdesk, crm: Crm, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def production(tmp_path: Path) -> AsyncIterator[Helpdesk]:
-    settings = {"env": "production", "encryption_keys": new_key_entry(), "token_key": "k" * 32}
+    settings: dict[str, Any] = {"env": "production", "encryption_keys": new_key_entry(), "token_key": "k" * 32}
     async with open_helpdesk(tmp_path / "production", **settings) as opened:
         yield opened
 

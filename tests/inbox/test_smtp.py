@@ -299,7 +299,7 @@ def _identity(raw: bytes) -> object:
         for name in (b"message-id", b"from", b"date", b"subject")
     }
     values = {name: match and match[1].strip() for name, match in found.items()}
-    return values[b"message-id"] or tuple(values.values()), body.rstrip()
+    return (values[b"message-id"] or tuple(values.values()), body.rstrip()) if any(values.values()) else raw
 
 
 def _deliver(port: int, raw: bytes) -> float:
