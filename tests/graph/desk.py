@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from sqlalchemy import event
 
-from domain.identity import Role
+from domain.identity import Role, email_address
+from domain.ticket import Requester
+from server.app import utc_now
 from tests.stage.front_end import PATIENCE, FrontEnd
 from tests.stage.helpdesk import CREATE_CONNECTOR, Helpdesk
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from domain.identity import WorkspaceId
 
+REQUESTER = "jan@firma.cz"
 CREATE_TICKET = """
 mutation ($input: CreateTicketInput!) {
   createTicket(input: $input) { __typename ... on Ticket { id } ... on InvalidInput { message problems { field message } } }
@@ -44,13 +47,23 @@ LOOKUP = """
 """
 
 
-async def open_ticket(front_end: FrontEnd, subject: str = "Invoice", email: str = "jan@firma.cz", **members: Any) -> str:  # noqa: ANN401
+async def open_ticket(front_end: FrontEnd, subject: str = "Invoice", email: str = REQUESTER, **members: Any) -> str:  # noqa: ANN401
     """Open a ticket by hand and return its id."""
     given = {"requesterEmail": email, "subject": subject} | members
     created = (await front_end.ask(CREATE_TICKET, input=given))["createTicket"]
     assert created["__typename"] == "Ticket", created
     ticket_id: str = created["id"]
     return ticket_id
+
+
+async def stock(helpdesk: Helpdesk, count: int, email: str = REQUESTER) -> list[str]:
+    """Put tickets with one message each into the database at once; asks no endpoint."""
+    requester, now = Requester(email_address(email)), utc_now()
+    async with helpdesk.parts.database.workspace(helpdesk.workspace_id) as store:
+        tickets = [await store.tickets.open(subject="Invoice", requester=requester, now=now) for _ in range(count)]
+        for ticket in tickets:
+            await store.messages.add_text(ticket.id, requester, "Hello", now)
+    return [str(ticket.id) for ticket in tickets]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pytest
 from graphql import build_client_schema, get_introspection_query
 
 from graph.limits import MAX_ALIASES, MAX_DEPTH, MAX_TOKENS
-from tests.graph.desk import LOOKUP, TICKET_MEMBERS, open_ticket, statements, tidy
+from tests.graph.desk import LOOKUP, REQUESTER, TICKET_MEMBERS, open_ticket, statements, stock, tidy
+from tests.stage.crm import FOUND
 from tests.stage.front_end import receive, send
 from tests.stage.waiting import eventually
 
@@ -34,23 +35,26 @@ fragment members on Ticket {{ {TICKET_MEMBERS} }}
 
 
 async def test_a_hundred_tickets_with_every_member_are_served(helpdesk: Helpdesk, crm: Crm) -> None:
-    for path in ("/one", "/two", "/three"):
+    crm.answers = dict.fromkeys(("/one", "/two", "/three"), FOUND)
+    for path in crm.answers:
         await helpdesk.connect(crm.url(path), path)
-    for number in range(100):
-        await open_ticket(helpdesk.agent, f"Ticket {number}", f"{number}@firma.cz", text="Hello")
+    await open_ticket(helpdesk.agent, email=REQUESTER)
+    await eventually(lambda: idle(helpdesk))
+    await stock(helpdesk, 99)
 
     tickets = (await helpdesk.agent.ask(EVERYTHING))["tickets"]
     twice = (await helpdesk.agent.ask(EVERYTHING_TWICE, first=100))["tickets"]
 
     assert [ticket["number"] for ticket in tickets["nodes"]] == list(range(100, 0, -1))
+    assert {panel["status"] for ticket in tickets["nodes"] for panel in ticket["crmPanels"]} == {"FOUND"}
     assert {len(ticket["crmPanels"]) for ticket in tickets["nodes"]} == {3}
-    assert {ticket["messages"]["nodes"][0]["text"] for ticket in tickets["nodes"]} == {"Hello"}
-    assert [edge["node"]["number"] for edge in twice["edges"]] == [ticket["number"] for ticket in twice["nodes"]]
+    assert {len(ticket["messages"]["nodes"]) for ticket in tickets["nodes"]} == {1}
+    assert [edge["node"] for edge in twice["edges"]] == twice["nodes"] == tickets["nodes"]
 
 
 async def test_sixty_four_aliases_are_served(helpdesk: Helpdesk, crm: Crm) -> None:
     await helpdesk.connect(crm.url())
-    ids = [await open_ticket(helpdesk.agent, f"Ticket {number}") for number in range(64)]
+    ids = await stock(helpdesk, 64)
     aliases = " ".join(f't{n}: ticket(id: "{ticket_id}") {{ {TICKET_MEMBERS} }}' for n, ticket_id in enumerate(ids))
 
     answer = await helpdesk.agent.ask(f"{{ {aliases} }}")
@@ -86,7 +90,8 @@ async def test_the_introspection_of_graphiql_is_served(helpdesk: Helpdesk) -> No
         directive_is_repeatable=True,
         schema_description=True,
         input_value_deprecation=True,
-        input_object_one_of=True,
+        experimental_directive_deprecation=True,
+        one_of=True,
     )
 
     answer = await helpdesk.agent.ask(query)
@@ -108,7 +113,7 @@ HOSTILE = {
     "aliases in fragments": "{ ...A ...A } fragment A on Query { "
     + " ".join(f"a{n}: viewer {{ name }}" for n in range(MAX_ALIASES // 2 + 1))
     + " }",
-    "a level too deep": "{ viewer " + "{ ... { workspace " * MAX_DEPTH + "{ id } " + "} }" * MAX_DEPTH + " }",
+    "a level too deep": '{ __type(name: "Ticket") { ' + "ofType { " * MAX_DEPTH + "name" + " }" * MAX_DEPTH + " } }",
     "nested without end": "{ a " * 2_000,
     "lists nested without end": "{ ticket(id: " + "[" * 4_000,
     "objects nested without end": "{ ticket(id: " + "{a: " * 2_000,
@@ -119,10 +124,6 @@ HOSTILE = {
     "as much by a variable": "query ($n: Int!) { "
     + " ".join(f"a{n}: tickets(first: $n) {{ nodes {{ ...m }} }}" for n in range(30))
     + f" }} fragment m on Ticket {{ {TICKET_MEMBERS} }}",
-    "the schema again and again": "{ "
-    + " ".join(f"a{n}: __schema {{ ...s }}" for n in range(150))
-    + " } fragment s on __Schema { types { name description fields { name description type { name kind } "
-    "args { name description defaultValue type { name kind } } } inputFields { name description } } }",
 }
 
 
@@ -175,17 +176,16 @@ async def test_a_hundred_tickets_cost_as_many_statements_as_one(helpdesk: Helpde
     for path in ("/one", "/two"):
         await helpdesk.connect(crm.url(path), path)
 
-    async def cost(tickets: int) -> int:
-        while len(await helpdesk.tickets()) < min(tickets, 20):
-            await open_ticket(helpdesk.agent)
-        for _ in range(tickets - 20):
-            await open_ticket(helpdesk.agent)
-        await eventually(lambda: idle(helpdesk))
+    costs = []
+    for more in (1, 99):
+        await stock(helpdesk, more)
         with statements(helpdesk) as executed:
             await helpdesk.agent.ask(EVERYTHING)
-        return len([statement for statement in executed if statement.startswith("SELECT")])
+        costs.append([statement.split("FROM")[-1].split()[0] for statement in executed if "SELECT" in statement])
 
-    async def idle(helpdesk: Helpdesk) -> bool:
-        return not any(panel["refreshing"] for ticket in await helpdesk.tickets() for panel in ticket["crmPanels"])
+    assert costs[0] == costs[1]
+    assert len(costs[1]) == 3
 
-    assert await cost(1) == await cost(100) == 3
+
+async def idle(helpdesk: Helpdesk) -> bool:
+    return not any(panel["refreshing"] for ticket in await helpdesk.tickets() for panel in ticket["crmPanels"])
