@@ -70,7 +70,7 @@ class Runner:
 
     async def claim(self, workspace_id: WorkspaceId, connector_id: ConnectorId) -> Prepared | None:
         """Take the connector's next queued lookup; None when there is none."""
-        async with self._database.workspace(workspace_id) as store:
+        async with self._database.workspace(workspace_id, power_safe=False) as store:
             claim = await store.lookups.claim_next(connector_id, self._now())
             return None if claim is None else Prepared(claim, await _question(store, claim))
 
@@ -84,7 +84,7 @@ class Runner:
 
     async def try_out(self, workspace_id: WorkspaceId, connector_id: ConnectorId, email: EmailAddress) -> Trial | None:
         """Ask now, apart from all other lookups, and store no answer; None for an unknown connector."""
-        async with self._database.workspace(workspace_id) as store:
+        async with self._database.workspace(workspace_id, power_safe=False) as store:
             connector = await store.connectors.get(connector_id)
             if connector is None:
                 return None
@@ -102,7 +102,7 @@ class Runner:
 
     async def _save(self, claim: Claim, reply: Reply) -> bool:
         """Store the outcome unless the lookup was interrupted meanwhile; whether it was stored."""
-        async with self._database.workspace(claim.workspace_id) as store:
+        async with self._database.workspace(claim.workspace_id, power_safe=False) as store:
             connector = await store.connectors.get(claim.connector_id)
             if connector is None:
                 return False

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _PRAGMAS = (
     "busy_timeout=5000",
     "journal_mode=WAL",
-    "synchronous=FULL",  # a mail that got its 250 survives a power cut
     "foreign_keys=ON",
 )
 
@@ -52,12 +51,16 @@ class Database:
             event.listen(self._engine.sync_engine, "connect", _set_pragmas)
             event.listen(self._engine.sync_engine, "begin", _begin)
             self._write_lock = asyncio.Lock()  # SQLite's own queue of writers is unfair; this one is in order
-        self._writing_engine = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        self._writing_engine = self._engine.execution_options(begin=("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"))
+        self._hasty_engine = self._engine.execution_options(begin=("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"))
 
     @asynccontextmanager
-    async def workspace(self, workspace_id: WorkspaceId) -> AsyncIterator[WorkspaceStore]:
-        """One writing transaction in one workspace: commits when the block ends, rolls back when it raises."""
-        async with self._writing() as connection:
+    async def workspace(self, workspace_id: WorkspaceId, *, power_safe: bool = True) -> AsyncIterator[WorkspaceStore]:
+        """One writing transaction in one workspace: commits when the block ends, rolls back when it raises.
+
+        A commit survives the end of the process in any case; ``power_safe`` ones survive a power cut, too, and wait for the disk.
+        """
+        async with self._writing(power_safe=power_safe) as connection:
             yield WorkspaceStore(connection, workspace_id, self._keys)
 
     @asynccontextmanager
@@ -98,8 +101,9 @@ class Database:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with self._write_lock, self._transaction(self._writing_engine) as connection:
+    async def _writing(self, *, power_safe: bool = True) -> AsyncIterator[AsyncConnection]:
+        engine = self._writing_engine if power_safe else self._hasty_engine
+        async with self._write_lock, self._transaction(engine) as connection:
             yield connection
 
     @asynccontextmanager
@@ -120,15 +124,12 @@ def _try_to_open(_dialect: object, _record: object, arguments: list[Any], option
 
 def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - whatever driver
     connection.isolation_level = None  # the driver would begin too late: its reads ran outside the transaction
-    try:
-        cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-    except BaseException:
-        connection.close()  # the pool never had it and would leave it open
-        raise
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+    for statement in connection.get_execution_options().get("begin", ("BEGIN",)):
+        connection.exec_driver_sql(statement)

@@ -29,9 +29,11 @@ from lookups.request import Dispatch
 from lookups.runner import Runner
 from lookups.sweeper import Sweeper
 from lookups.updates import Updates
+from persistence import migrations
 from persistence.database import Database
 from server.health import Health
 from server.metrics import Metrics
+from server.settings import WrongSetting
 from server.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -74,10 +76,9 @@ class Parts:
         self.mail_address: str | None = None
 
     async def migrate(self) -> None:
-        """Bring the database to the newest schema and let go of it; raises DatabaseAway, and WrongSetting for the data folder."""
-        self.settings.prepare_data_dir()
+        """Bring the database to the newest schema and let go of it; raises what ``bring_up_to_date`` raises."""
         try:
-            await self.database.migrate()
+            await bring_up_to_date(self.settings, self.database)
         finally:
             await self.database.close()
 
@@ -86,8 +87,7 @@ class Parts:
         """Open from the inside out, close from the outside in."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.database.close)
-            self.settings.prepare_data_dir()
-            await self.database.migrate()
+            await bring_up_to_date(self.settings, self.database)
             await stack.enter_async_context(self.client)
             await stack.enter_async_context(self.parser)
             await self.updates.open()
@@ -165,6 +165,16 @@ def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
 def open_database(settings: Settings) -> Database:
     """The database that the settings name; connects when it is first used."""
     return Database(settings.async_database_url, settings.key_ring())
+
+
+async def bring_up_to_date(settings: Settings, database: Database) -> None:
+    """Bring the database to the newest schema; raises DatabaseAway, and WrongSetting where it cannot be ours."""
+    settings.prepare_data_dir()
+    revision, newest = await database.revision(), migrations.head()
+    if revision is not None and newest is not None and revision > newest:
+        message = f"the database has schema {revision} of a newer version; this one knows {newest} at most"
+        raise WrongSetting(message)
+    await database.migrate()
 
 
 def open_tokens(settings: Settings, database: Database) -> Tokens:

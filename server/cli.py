@@ -16,7 +16,7 @@ from domain.errors import DomainError, InvalidAddress
 from domain.identity import Role, WorkspaceId, email_address, support_address
 from persistence.database import DatabaseAway
 from persistence.encryption import new_key_entry
-from server.app import MailDoor, Parts, open_database, open_tokens, utc_now
+from server.app import MailDoor, Parts, bring_up_to_date, open_database, open_tokens, utc_now
 from server.logs import set_up_logs
 from server.settings import PREFIX, Settings, WrongSetting, load_settings
 
@@ -246,10 +246,9 @@ def _with_database(settings: Settings, work: Callable[[Database], Coroutine[Any,
     """Run ``work`` on the database, brought to the newest schema first."""
 
     async def run() -> _T:
-        settings.prepare_data_dir()
         database = open_database(settings)
         try:
-            await database.migrate()
+            await bring_up_to_date(settings, database)
             return await work(database)
         finally:
             await database.close()

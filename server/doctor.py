@@ -72,8 +72,10 @@ async def _database(settings: Settings) -> str:
         revision = await database.revision()
         if revision is None:
             return "reachable and empty; `disqua serve` or `disqua migrate` makes the tables"
-        if revision != migrations.head():
-            raise _Wrong(f"the schema is at {revision}, this version needs {migrations.head()}: run `disqua migrate`")
+        newest = migrations.head()
+        if revision != newest:
+            remedy = "run `disqua migrate`" if newest and revision < newest else "a newer version of Disqua made it"
+            raise _Wrong(f"the schema is at {revision}, this version needs {newest}: {remedy}")
         unreadable = await _unreadable_secrets(database)
     finally:
         await database.close()

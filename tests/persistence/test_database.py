@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -132,6 +133,18 @@ async def test_ten_on_two_engines_that_read_and_then_write_lose_nothing(
     assert await positions(database, workspace_id) == [*TEN]
 
 
+async def test_writers_are_served_in_the_order_in_which_they_came(database: Database, workspace_id: WorkspaceId) -> None:
+    async def write(name: str) -> None:
+        async with database.workspace(workspace_id) as store:
+            await connect(store, name=name)
+
+    names = [f"{number:02}" for number in range(30)]
+    await asyncio.gather(*map(write, names))
+
+    async with database.reading(workspace_id) as store:
+        assert [connector.name for connector in await store.connectors.all()] == names
+
+
 async def test_two_processes_that_read_and_then_write_lose_nothing(
     database: Database, url: str, workspace_id: WorkspaceId
 ) -> None:
@@ -250,6 +263,25 @@ async def test_a_database_that_cannot_be_opened_is_away(what: str, request: pyte
             async with operate():
                 pytest.fail("a block began without a database")
     await database.close()
+
+
+def test_a_program_that_cannot_open_its_database_ends_in_silence(no_folder: Path, keys: KeyRing) -> None:
+    async def open_and_end() -> None:
+        database = Database(f"sqlite+aiosqlite:///{no_folder}", keys)
+        with pytest.raises(DatabaseAway):
+            await database.migrate()
+        await database.close()
+
+    complaints: list[object] = []
+    told, threading.excepthook = threading.excepthook, complaints.append
+    for _ in range(20):
+        asyncio.run(open_and_end())
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        if thread.name.endswith("(_connection_worker_thread)"):
+            thread.join()
+    threading.excepthook = told
+
+    assert complaints == []
 
 
 async def test_a_database_that_comes_back_is_used_again(no_folder: Path, keys: KeyRing) -> None:

@@ -1,0 +1,198 @@
+"""Rights: what is for admins is for admins wherever it stands, and what is another workspace's is nobody's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import strawberry
+from graphql import GraphQLObjectType, get_named_type
+from strawberry.types.field import StrawberryField
+
+from domain.connector import Connector as DomainConnector
+from domain.identity import ConnectorId, Principal, Role
+from graph.context import Context
+from graph.rights import MayConfigure
+from graph.schema import build_schema
+from graph.types import Connector
+from server.app import utc_now
+from tests.graph.desk import open_neighbour, open_ticket
+from tests.stage.front_end import receive, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stage.crm import Crm
+    from tests.stage.front_end import FrontEnd
+    from tests.stage.helpdesk import Helpdesk
+
+FOR_ADMINS = {
+    "Query.connector": '{ connector(id: "x") { id } }',
+    "Query.connectors": "{ connectors { id lookups { nodes { id } } } }",
+    "Mutation.createConnector": 'mutation { createConnector(input: {name: "x", lookupUrl: "x"}) { __typename } }',
+    "Mutation.updateConnector": 'mutation { updateConnector(id: "x", input: {name: "x"}) { __typename } }',
+    "Mutation.deleteConnector": 'mutation { deleteConnector(id: "x") { __typename } }',
+    "Mutation.testConnector": 'mutation { testConnector(id: "x", email: "x") { __typename } }',
+}
+
+
+def fields_of_schema() -> Iterator[tuple[str, StrawberryField, set[str]]]:
+    """Every field with its place and the names of its arguments that are ids."""
+    schema = build_schema()
+    for kind in schema._schema.type_map.values():  # noqa: SLF001 - the schema as graphql-core sees it
+        if isinstance(kind, GraphQLObjectType):
+            for name, field in kind.fields.items():
+                ids = {arg for arg, given in field.args.items() if get_named_type(given.type).name == "ID"}
+                definition = field.extensions.get("strawberry-definition")
+                if isinstance(definition, StrawberryField):
+                    yield f"{kind.name}.{name}", definition, ids
+
+
+def test_every_way_to_a_connector_is_for_admins_and_nothing_else_is() -> None:
+    guarded = {place for place, field, _ in fields_of_schema() if MayConfigure in field.permission_classes}
+
+    assert guarded == {*FOR_ADMINS, "Connector.lookups"}
+
+
+async def test_an_agent_is_forbidden_what_is_for_admins(helpdesk: Helpdesk, crm: Crm) -> None:
+    connector_id = await helpdesk.connect(crm.url())
+
+    codes = {}
+    for place, operation in FOR_ADMINS.items():
+        answer = (await helpdesk.agent.post(operation.replace('"x"', f'"{connector_id}"', 1))).json()
+        assert answer["data"] in (None, {"connector": None})
+        (error,) = answer["errors"]
+        codes[place] = error["extensions"]["code"]
+
+    assert codes == dict.fromkeys(FOR_ADMINS, "FORBIDDEN")
+    assert (await helpdesk.admin.ask("{ connectors { id name } }"))["connectors"] == [{"id": connector_id, "name": "CRM"}]
+    assert crm.requests == []
+
+
+async def test_an_agent_is_forbidden_it_over_a_socket_too(helpdesk: Helpdesk) -> None:
+    async with helpdesk.agent.signed_in() as socket:
+        for place, operation in FOR_ADMINS.items():
+            await send(socket, id=place, type="subscribe", payload={"query": operation})
+            (error,) = (await receive(socket))["payload"]["errors"]
+            assert error["extensions"]["code"] == "FORBIDDEN"
+            assert (await receive(socket))["type"] == "complete"
+
+
+async def test_the_log_is_for_admins_even_where_an_agent_gets_hold_of_a_connector(helpdesk: Helpdesk) -> None:
+    @strawberry.type
+    class LooseQuery:
+        @strawberry.field
+        def found(self) -> Connector:
+            return Connector.of(some_connector())
+
+    schema = strawberry.Schema(LooseQuery)
+    contexts = {role: context_of(helpdesk, role) for role in (Role.AGENT, Role.ADMIN)}
+
+    refused = await schema.execute("{ found { lookups { nodes { id } } } }", context_value=contexts[Role.AGENT])
+    answered = await schema.execute("{ found { lookups { nodes { id } } } }", context_value=contexts[Role.ADMIN])
+
+    assert [error.extensions for error in refused.errors or ()] == [{"code": "FORBIDDEN"}]
+    assert answered.data == {"found": {"lookups": {"nodes": []}}}
+
+
+def context_of(helpdesk: Helpdesk, role: Role) -> Context:
+    expires_at = utc_now() + timedelta(hours=1)
+    principal = Principal("someone", None, helpdesk.workspace_id, role, expires_at)
+    return Context(services=helpdesk.parts.endpoint().services, request_id="x", principal=principal)
+
+
+def some_connector() -> DomainConnector:
+    return DomainConnector(
+        id=ConnectorId(uuid4()),
+        name="CRM",
+        lookup_url="https://crm.example/lookup",
+        secret_header_name=None,
+        has_secret=False,
+        link_template=None,
+        cache_ttl=timedelta(hours=24),
+        log_results=True,
+        enabled=True,
+        position=0,
+        created_at=utc_now(),
+        updated_at=utc_now(),
+    )
+
+
+# Another workspace's ids.
+
+TICKET = "query ($id: ID!) { ticket(id: $id) { id crmPanels { id } messages { nodes { id } } } }"
+CONNECTOR = "query ($id: ID!) { connector(id: $id) { id lookups { nodes { id } } } }"
+REFRESH = "mutation ($id: ID!) { refreshLookup(ticketId: $id) { __typename } }"
+REFRESH_ONE = "mutation ($own: ID!, $id: ID!) { refreshLookup(ticketId: $own, connectorId: $id) { __typename } }"
+UPDATE = 'mutation ($id: ID!) { updateConnector(id: $id, input: {name: "Mine"}) { __typename } }'
+DELETE = "mutation ($id: ID!) { deleteConnector(id: $id) { __typename } }"
+TEST = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { __typename } }'
+WATCH = "subscription ($id: ID!) { crmPanels(ticketId: $id) { id } }"
+
+TAKING_AN_ID = {
+    "Query.ticket": {"id": TICKET},
+    "Query.connector": {"id": CONNECTOR},
+    "Mutation.refreshLookup": {"ticketId": REFRESH, "connectorId": REFRESH_ONE},
+    "Mutation.updateConnector": {"id": UPDATE},
+    "Mutation.deleteConnector": {"id": DELETE},
+    "Mutation.testConnector": {"id": TEST},
+    "Subscription.crmPanels": {"ticketId": WATCH},
+}
+
+
+def test_every_field_that_takes_an_id_is_tried_with_a_foreign_one() -> None:
+    assert {place: ids for place, _, ids in fields_of_schema() if ids} == {place: set(ids) for place, ids in TAKING_AN_ID.items()}
+
+
+async def test_another_workspaces_id_behaves_as_one_that_nobody_has(helpdesk: Helpdesk, crm: Crm) -> None:
+    await helpdesk.connect(crm.url())
+    own = await open_ticket(helpdesk.agent)
+    await helpdesk.settled()
+    neighbour = await open_neighbour(helpdesk, crm.url("/theirs"))
+    before = await standing(neighbour.admin, neighbour.ticket_id, neighbour.connector_id)
+    asked_before = len(crm.asked("/theirs"))
+
+    for place, operations in TAKING_AN_ID.items():
+        for operation in operations.values():
+            foreign = neighbour.ticket_id if operation in {TICKET, REFRESH, WATCH} else neighbour.connector_id
+            answers = [await answer(helpdesk.admin, operation, own, some_id) for some_id in (foreign, str(uuid4()), "nonsense")]
+            assert answers[0] == answers[1] == answers[2], place
+            root, _, field = place.partition(".")
+            nothing = {"Query": {field: None}, "Mutation": {field: {"__typename": "NotFound"}}, "Subscription": "BAD_REQUEST"}
+            assert answers[0] == nothing[root], place
+
+    assert await standing(neighbour.admin, neighbour.ticket_id, neighbour.connector_id) == before
+    assert len(crm.asked("/theirs")) == asked_before
+
+
+async def standing(admin: FrontEnd, ticket_id: str, connector_id: str) -> Any:  # noqa: ANN401
+    query = """query ($connector: ID!) {
+      connector(id: $connector) { name updatedAt lookups { nodes { id trigger } } }
+      tickets { nodes { id crmPanels { id } } } }"""
+    found = await admin.ask(query, connector=connector_id)
+    assert [ticket["id"] for ticket in found["tickets"]["nodes"]] == [ticket_id]
+    return found
+
+
+async def answer(admin: FrontEnd, operation: str, own: str, some_id: str) -> Any:  # noqa: ANN401
+    """What an operation with this id comes to: its data, or the code of its error over a socket."""
+    if not operation.startswith("subscription"):
+        return await admin.ask(operation, id=some_id, **({"own": own} if "$own" in operation else {}))
+    async with admin.watching(operation, id=some_id) as watching:
+        (error,) = (await receive(watching.socket))["payload"]["errors"]
+        return error["extensions"]["code"]
+
+
+async def test_lists_hold_only_what_is_the_workspaces_own(helpdesk: Helpdesk, crm: Crm) -> None:
+    neighbour = await open_neighbour(helpdesk, crm.url("/theirs"))
+    mine = await open_ticket(helpdesk.agent)
+
+    assert [ticket["id"] for ticket in await helpdesk.tickets()] == [mine]
+    assert (await helpdesk.admin.ask("{ connectors { id } }"))["connectors"] == []
+    theirs = await neighbour.admin.ask("{ tickets { nodes { id number } } connectors { id } viewer { workspace { name } } }")
+    assert theirs == {
+        "tickets": {"nodes": [{"id": neighbour.ticket_id, "number": 1}]},
+        "connectors": [{"id": neighbour.connector_id}],
+        "viewer": {"workspace": {"name": "Next door"}},
+    }
