@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from persistence.database import Database
     from persistence.lookups import Claim
     from persistence.store import WorkspaceStore
+
+Told = TypeVar("Told", "Reply", "Ending")
 
 _NO_TICKET = TicketId(UUID(int=0))
 _log = structlog.get_logger(__name__)
@@ -61,26 +64,29 @@ class Runner:
         *,
         now: Callable[[], datetime],
         observe: Callable[[LookupTrigger, LookupStatus, timedelta], None],
+        plain_http: bool = True,
     ) -> None:
+        """``plain_http`` is judged at each lookup, too: a connector may be older than the setting."""
         self._database = database
         self._client = client
         self._updates = updates
         self._now = now
         self._observe = observe
+        self._plain_http = plain_http
 
     async def claim(self, workspace_id: WorkspaceId, connector_id: ConnectorId) -> Prepared | None:
         """Take the connector's next queued lookup; None when there is none."""
         async with self._database.workspace(workspace_id, power_safe=False) as store:
             claim = await store.lookups.claim_next(connector_id, self._now())
-            return None if claim is None else Prepared(claim, await _question(store, claim))
+            return None if claim is None else Prepared(claim, await self._question(store, claim))
 
     async def run(self, prepared: Prepared) -> None:
         """Ask, save, announce. The request goes out at most once, whatever happens afterwards."""
-        await self._save(prepared.claim, await self._reply(prepared.question))
+        await self._save(prepared.claim, _ending(await self._reply(prepared.question)))
 
     async def interrupt(self, claim: Claim) -> None:
-        """End a lookup whose process died."""
-        await self._save(claim, Reply(outcome=Failure(FailureKind.INTERRUPTED)))
+        """End a lookup whose process died; nobody knows how long it asked."""
+        await self._save(claim, Ending(outcome=Failure(FailureKind.INTERRUPTED)))
 
     async def try_out(self, workspace_id: WorkspaceId, connector_id: ConnectorId, email: EmailAddress) -> Trial | None:
         """Ask now, apart from all other lookups, and store no answer; None for an unknown connector."""
@@ -89,38 +95,49 @@ class Runner:
             if connector is None:
                 return None
             claim = await store.lookups.claim_test(connector_id, email, self._now())
-            question = await _question(store, claim)
+            question = await self._question(store, claim)
         reply = await self._reply(question)
-        if not await self._save(claim, reply):
+        if not await self._save(claim, _ending(reply)):
             reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration)
         return Trial(connector, _as_logged(reply, connector))
+
+    async def _question(self, store: WorkspaceStore, claim: Claim) -> Question | Failure:
+        connector = await store.connectors.get(claim.connector_id)
+        assert connector is not None  # noqa: S101 - its lookups are deleted with it
+        if not self._plain_http and urlsplit(connector.lookup_url).scheme == "http":
+            return Failure(FailureKind.BLOCKED_ADDRESS)
+        try:
+            secret = await store.connectors.secret(claim.connector_id)
+        except SecretUnreadable as error:
+            _log.error("secret unreadable", connector_id=str(claim.connector_id), reason=str(error))
+            return Failure(FailureKind.SECRET_UNREADABLE)
+        return Question(
+            url=connector.lookup_url,
+            header_name=connector.secret_header_name,
+            secret=secret,
+            email=claim.email,
+            ticket_id=claim.ticket_id or _NO_TICKET,
+            workspace_id=claim.workspace_id,
+        )
 
     async def _reply(self, question: Question | Failure) -> Reply:
         if isinstance(question, Failure):
             return Reply(outcome=question)
         return await self._client.ask(question)
 
-    async def _save(self, claim: Claim, reply: Reply) -> bool:
+    async def _save(self, claim: Claim, ending: Ending) -> bool:
         """Store the outcome unless the lookup was interrupted meanwhile; whether it was stored."""
         async with self._database.workspace(claim.workspace_id, power_safe=False) as store:
             connector = await store.connectors.get(claim.connector_id)
             if connector is None:
                 return False
-            logged = _as_logged(reply, connector)
-            ending = Ending(
-                outcome=logged.outcome,
-                http_status=logged.http_status,
-                duration=logged.duration,
-                warnings=logged.warnings,
-                response=logged.response,
-            )
             saved_at = self._now()
-            if not await store.lookups.finish(claim, ending, saved_at):
+            if not await store.lookups.finish(claim, _as_logged(ending, connector), saved_at):
                 return False
             if claim.trigger is not LookupTrigger.TEST:
-                await store.answers.record(claim.connector_id, claim.email, reply.outcome, saved_at)
+                await store.answers.record(claim.connector_id, claim.email, ending.outcome, saved_at)
         await self._updates.announce(claim.workspace_id, requester_topic(claim.email))
-        status = status_of(reply.outcome)
+        status = status_of(ending.outcome)
         self._observe(claim.trigger, status, saved_at - claim.requested_at)
         _log.info(
             "lookup ended",
@@ -129,38 +146,25 @@ class Runner:
             ticket_id=str(claim.ticket_id) if claim.ticket_id else None,
             trigger=str(claim.trigger),
             status=str(status),
-            failure=str(reply.outcome.kind) if isinstance(reply.outcome, Failure) else None,
-            http_status=reply.http_status,
-            duration_ms=round(reply.duration / timedelta(milliseconds=1)),
+            failure=str(ending.outcome.kind) if isinstance(ending.outcome, Failure) else None,
+            http_status=ending.http_status,
+            duration_ms=None if ending.duration is None else round(ending.duration / timedelta(milliseconds=1)),
         )
         return True
 
 
-async def _question(store: WorkspaceStore, claim: Claim) -> Question | Failure:
-    connector = await store.connectors.get(claim.connector_id)
-    assert connector is not None  # noqa: S101 - its lookups are deleted with it
-    try:
-        secret = await store.connectors.secret(claim.connector_id)
-    except SecretUnreadable as error:
-        _log.error("secret unreadable", connector_id=str(claim.connector_id), reason=str(error))
-        return Failure(FailureKind.SECRET_UNREADABLE)
-    return Question(
-        url=connector.lookup_url,
-        header_name=connector.secret_header_name,
-        secret=secret,
-        email=claim.email,
-        ticket_id=claim.ticket_id or _NO_TICKET,
-        workspace_id=claim.workspace_id,
-    )
-
-
-def _as_logged(reply: Reply, connector: Connector) -> Reply:
-    """The reply as far as the connector lets it be kept."""
-    if connector.log_results:
-        return reply
-    return Reply(
+def _ending(reply: Reply) -> Ending:
+    return Ending(
         outcome=reply.outcome,
         http_status=reply.http_status,
         duration=reply.duration,
-        warnings=tuple(warning.unlogged() for warning in reply.warnings),
+        warnings=reply.warnings,
+        response=reply.response,
     )
+
+
+def _as_logged(told: Told, connector: Connector) -> Told:
+    """What was told, as far as the connector lets it be kept."""
+    if connector.log_results:
+        return told
+    return replace(told, warnings=tuple(warning.unlogged() for warning in told.warnings), response=None)

@@ -65,7 +65,14 @@ class Parts:
         self.guard = Guard(allowed_networks=settings.lookup_allowed_networks)
         self.client = LookupClient(self.guard, ca_file=settings.lookup_ca_file)
         self.updates = Updates()
-        self.runner = Runner(self.database, self.client, self.updates, now=utc_now, observe=self.metrics.lookup_ended)
+        self.runner = Runner(
+            self.database,
+            self.client,
+            self.updates,
+            now=utc_now,
+            observe=self.metrics.lookup_ended,
+            plain_http=not settings.production,
+        )
         self.queue = Queue(self.runner)
         self.sweeper = Sweeper(self.database, self.queue, self.runner, now=utc_now)
         self.dispatch = Dispatch(self.queue, self.updates)

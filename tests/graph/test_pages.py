@@ -11,7 +11,7 @@ from tests.graph.desk import open_ticket, stock
 from tests.stage.helpdesk import message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from tests.stage.crm import Crm
     from tests.stage.front_end import FrontEnd
@@ -44,8 +44,8 @@ class List:
 
 
 @pytest.fixture(params=["tickets", "messages", "lookups"])
-async def pages(request: pytest.FixtureRequest, helpdesk: Helpdesk, crm: Crm) -> AsyncIterator[List]:
-    """Each list with seven entries."""
+async def pages(request: pytest.FixtureRequest, helpdesk: Helpdesk, crm: Crm) -> List:
+    """Each list with five entries."""
     match request.param:
         case "tickets":
             query = f"query ($first: Int, $after: String) {{ tickets(first: $first, after: $after) {{ {PAGE} }} }}"
@@ -62,9 +62,9 @@ async def pages(request: pytest.FixtureRequest, helpdesk: Helpdesk, crm: Crm) ->
             connector_id = await helpdesk.connect(crm.url())
             variables = {"id": connector_id}
             some = List(query, helpdesk.admin, variables, lambda: helpdesk.admin.ask(TEST, id=connector_id))
-    while len((await some.page())["nodes"]) < 7:
+    while len((await some.page())["nodes"]) < 5:
         await some.add()
-    yield some
+    return some
 
 
 async def _messages(helpdesk: Helpdesk, query: str) -> List:
@@ -87,7 +87,7 @@ async def test_pages_visit_every_entry_once_while_others_are_added(pages: List) 
         visited += [node["id"] for node in page["nodes"]]
         if not page["pageInfo"]["hasNextPage"]:
             break
-        if len(visited) <= 6:
+        if len(visited) <= 4:
             await pages.add()
         page = await pages.page(first=2, after=page["pageInfo"]["endCursor"])
 
@@ -112,10 +112,10 @@ async def test_every_cursor_continues_behind_its_entry(pages: List) -> None:
 
 
 async def test_the_last_page_says_that_nothing_follows(pages: List) -> None:
-    for first in (7, 8, 100):
+    for first in (5, 6, 100):
         page = await pages.page(first=first)
-        assert (len(page["nodes"]), page["pageInfo"]["hasNextPage"]) == (7, False)
-    assert (await pages.page(first=6))["pageInfo"]["hasNextPage"] is True
+        assert (len(page["nodes"]), page["pageInfo"]["hasNextPage"]) == (5, False)
+    assert (await pages.page(first=4))["pageInfo"]["hasNextPage"] is True
 
 
 async def test_behind_the_last_entry_is_an_empty_page(pages: List) -> None:
@@ -142,7 +142,6 @@ NOT_A_CURSOR = [
     "a",
     "nonsense",
     "ěšč",
-    "\ud800",
     "\x00",
     cursor(""),
     cursor("nonsense"),

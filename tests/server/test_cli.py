@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,13 +15,20 @@ import jwt
 import pytest
 
 from tests.stage.crm import FOUND
-from tests.stage.helpdesk import CREATE_CONNECTOR, TICKET, message, open_helpdesk
-from tests.stage.waiting import eventually
+from tests.stage.front_end import FrontEnd
+from tests.stage.helpdesk import CREATE_CONNECTOR
+from tests.stage.process import free_port, serving
 
 if TYPE_CHECKING:
-    from tests.server.conftest import Shell
+    from collections.abc import AsyncIterator, Callable
+
+    from tests.server.conftest import Shell, Terminal
     from tests.stage.crm import Crm
 
+TEST_CONNECTOR = """
+mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { ... on LookupTrial { status } } }
+"""
+SERVE = ("serve", "--port", "0", "--smtp-port", "0")
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 
 
@@ -34,8 +41,8 @@ def acme(shell: Shell) -> str:
 # Workspaces and their addresses
 
 
-def test_a_new_workspace_prints_its_id_alone(shell: Shell) -> None:
-    ended = shell.run("workspace", "create", "Acme", "--address", "support@acme.example", "--address", "help@acme.example")
+def test_a_new_workspace_prints_its_id_alone(terminal: Terminal) -> None:
+    ended = terminal.run("workspace", "create", "Acme", "--address", "support@acme.example", "--address", "help@acme.example")
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"{UUID(ended.out.strip())}\n"
@@ -49,7 +56,7 @@ def test_workspaces_are_listed_with_their_addresses_in_one_form(shell: Shell) ->
     second = shell.says("workspace", "create", "Želva", "--address", "podpora@želva.example")
 
     assert shell.says("workspace", "list").split("\n") == [
-        f"{first}\tAcme [s.r.o.] :cat:\tsupport@acme.example help@acme.example",
+        f"{first}\tAcme [s.r.o.] :cat:\thelp@acme.example support@acme.example",
         f"{second}\tŽelva\tpodpora@xn--elva-t1a.example",
     ]
 
@@ -203,9 +210,9 @@ def test_the_help_names_every_command(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("command", [("serve", "--workers", "2"), ("worker",)])
-def test_several_processes_are_refused_by_one_line_that_names_redis(shell: Shell, command: tuple[str, ...]) -> None:
-    assert "DISQUA_REDIS_URL" in shell.refuses(*command)
-    assert not shell.data_dir.exists()
+def test_several_processes_are_refused_by_one_line_that_names_redis(terminal: Terminal, command: tuple[str, ...]) -> None:
+    assert "DISQUA_REDIS_URL" in terminal.refuses(*command)
+    assert not terminal.data_dir.exists()
 
 
 # A database that cannot be used
@@ -247,62 +254,67 @@ def _from_a_newer_version(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_garbage, _damaged, _read_only, _closed, _folder_in_its_place, _from_a_newer_version])
-@pytest.mark.parametrize("command", [("serve", "--port", "0", "--smtp-port", "0"), ("workspace", "list")], ids=lambda c: c[0])
-def test_a_database_that_cannot_be_used_is_one_line(shell: Shell, spoil: object, command: tuple[str, ...]) -> None:
-    assert callable(spoil)
-    spoil(shell)
+@pytest.mark.parametrize("command", [SERVE, ("workspace", "list")], ids=" ".join)
+def test_a_database_that_cannot_be_used_is_one_line(
+    terminal: Terminal, spoil: Callable[[Shell], None], command: tuple[str, ...]
+) -> None:
+    spoil(terminal)
 
-    line = replace(shell, privileged=False).refuses(*command)
+    line = replace(terminal, privileged=False).refuses(*command)
 
-    shell.data_dir.chmod(0o700)
+    terminal.data_dir.chmod(0o700)
     assert "database" in line or "DISQUA_DATA_DIR" in line
 
 
 # Keys
 
 
-async def test_a_new_key_is_put_first_and_every_secret_is_encrypted_anew(shell: Shell, crm: Crm) -> None:
+async def test_a_new_key_is_put_first_and_every_secret_is_encrypted_anew(terminal: Terminal, crm: Crm) -> None:
     crm.answers["/lookup"] = FOUND
-    old, new = shell.says("keys", "new"), shell.says("keys", "new")
+    old, new = terminal.says("keys", "new"), terminal.says("keys", "new")
     assert old != new
-    async with open_helpdesk(shell.data_dir, encryption_keys=old) as helpdesk:
-        connector = {"name": "CRM", "lookupUrl": crm.url(), "secretHeaderName": "X-Key", "secretHeaderValue": "s3cret"}
-        created = (await helpdesk.admin.ask(CREATE_CONNECTOR, input=connector))["createConnector"]
-        assert created["__typename"] == "Connector"
+    workspace_id = terminal.says("workspace", "create", "Acme", "--address", "support@acme.example", ENCRYPTION_KEYS=old)
+    token = terminal.says("token", "--workspace", workspace_id, "--role", "admin", ENCRYPTION_KEYS=old)
+    connector = {"name": "CRM", "lookupUrl": crm.url(), "secretHeaderName": "X-Key", "secretHeaderValue": "s3cret"}
+    async with _serving(terminal, ENCRYPTION_KEYS=old) as base_url:
+        created = (await FrontEnd(base_url, token).ask(CREATE_CONNECTOR, input=connector))["createConnector"]
 
-    ended = shell.run("keys", "rotate", ENCRYPTION_KEYS=f"{new},{old}")
+    ended = terminal.run("keys", "rotate", ENCRYPTION_KEYS=f"{new},{old}")
     assert (ended.code, ended.out, ended.err) == (0, "", "1 secret encrypted anew.\n")
-    ended = shell.run("keys", "rotate", ENCRYPTION_KEYS=f"{new},{old}")
+    ended = terminal.run("keys", "rotate", ENCRYPTION_KEYS=f"{new},{old}")
     assert (ended.code, ended.out, ended.err) == (0, "", "0 secrets encrypted anew.\n")
 
-    async with open_helpdesk(shell.data_dir, encryption_keys=new) as helpdesk:
-        await helpdesk.mail(message(From="jan@firma.cz", Message_ID="<1@firma.cz>"))
-        assert (await helpdesk.settled())["status"] == "FOUND"
+    async with _serving(terminal, ENCRYPTION_KEYS=new) as base_url:
+        trial = (await FrontEnd(base_url, token).ask(TEST_CONNECTOR, id=created["id"]))["testConnector"]
+    assert trial == {"status": "FOUND"}
     assert [request.headers["x-key"] for request in crm.requests] == ["s3cret"]
 
-    ended = shell.run("keys", "rotate", ENCRYPTION_KEYS=old)
+    ended = terminal.run("keys", "rotate", ENCRYPTION_KEYS=old)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines()[-1].endswith(f"set them again: {created['id']}")
 
 
-def test_a_new_key_is_printed_alone_and_works_as_a_setting(shell: Shell) -> None:
-    ended = shell.run("keys", "new", ENV="production")
+@asynccontextmanager
+async def _serving(terminal: Terminal, **settings: str) -> AsyncIterator[str]:
+    async with serving(terminal.data_dir, port=free_port(), mail_port=free_port(), **settings) as served:
+        yield served.base_url
+
+
+def test_a_new_key_is_printed_alone_and_works_as_a_setting(terminal: Terminal) -> None:
+    ended = terminal.run("keys", "new", ENV="production")
 
     assert (ended.code, ended.out.count("\n")) == (0, 1)
     assert "keys rotate" in ended.err
-    assert shell.says("workspace", "list", ENV="production", TOKEN_KEY="t" * 32, ENCRYPTION_KEYS=ended.out.strip()) == ""
+    assert terminal.says("workspace", "list", ENV="production", TOKEN_KEY="t" * 32, ENCRYPTION_KEYS=ended.out.strip()) == ""
 
 
 # The schema
 
 
-def test_the_printed_schema_is_the_one_in_the_repository(shell: Shell) -> None:
+def test_the_printed_schema_is_the_one_in_the_repository(terminal: Terminal) -> None:
     file = Path(__file__).parents[2] / "schema.graphql"
 
-    printed = shell.run("schema", ENV="nonsense")
+    printed = terminal.run("schema", ENV="nonsense")
 
     assert (printed.code, printed.err) == (0, "")
     assert printed.out == file.read_text()
-
-
-_ = (shutil, eventually, TICKET)

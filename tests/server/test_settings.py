@@ -19,7 +19,7 @@ from persistence.encryption import KeyRing, Place, new_key_entry
 from server.settings import Environment, LogLevel, WrongSetting, load_settings
 
 if TYPE_CHECKING:
-    from tests.server.conftest import Shell
+    from tests.server.conftest import Shell, Terminal
 
 CANARY = "c4n4ry-s3cret-that-nobody-may-read"
 SERVE = ("serve", "--port", "0", "--smtp-port", "0")
@@ -117,8 +117,8 @@ ALSO_WRONG = [
 
 
 @pytest.mark.parametrize(("name", "text"), WRONG)
-def test_a_wrong_setting_stops_the_server_with_one_line_that_names_it(shell: Shell, name: str, text: str) -> None:
-    line = shell.refuses(*SERVE, **{name: text})
+def test_a_wrong_setting_stops_the_server_with_one_line_that_names_it(terminal: Terminal, name: str, text: str) -> None:
+    line = terminal.refuses(*SERVE, **{name: text})
 
     assert line.startswith(f"disqua: DISQUA_{name}: ")
     assert CANARY[:8] not in line
@@ -148,11 +148,11 @@ def test_settings_stand_in_dot_env_and_the_environment_wins(shell: Shell) -> Non
 
 
 @pytest.mark.parametrize(("content", "mode"), [(b"DISQUA_HELP_URL=\xff\n", 0o600), (b"", 0o000)])
-def test_a_dot_env_that_cannot_be_read_is_one_line(shell: Shell, content: bytes, mode: int) -> None:
-    (shell.folder / ".env").write_bytes(content)
-    (shell.folder / ".env").chmod(mode)
+def test_a_dot_env_that_cannot_be_read_is_one_line(terminal: Terminal, content: bytes, mode: int) -> None:
+    (terminal.folder / ".env").write_bytes(content)
+    (terminal.folder / ".env").chmod(mode)
 
-    assert replace(shell, privileged=False).refuses("migrate").startswith("disqua: .env ")
+    assert replace(terminal, privileged=False).refuses("migrate").startswith("disqua: .env ")
 
 
 def test_further_authorities_are_taken_from_a_file_of_certificates(tmp_path: Path) -> None:
@@ -164,28 +164,28 @@ def test_further_authorities_are_taken_from_a_file_of_certificates(tmp_path: Pat
 # Keys that nobody gave
 
 
-def test_what_is_generated_is_for_the_owner_alone(shell: Shell) -> None:
-    workspace_id = replace(shell, umask=0).says("workspace", "create", "Acme", "--address", "support@acme.example")
+def test_what_is_generated_is_for_the_owner_alone(terminal: Terminal) -> None:
+    workspace_id = replace(terminal, umask=0).says("workspace", "create", "Acme", "--address", "support@acme.example")
 
-    replace(shell, umask=0).says("token", "--workspace", workspace_id, "--role", "agent")
+    replace(terminal, umask=0).says("token", "--workspace", workspace_id, "--role", "agent")
 
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [shell.data_dir, *shell.data_dir.iterdir()]}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [terminal.data_dir, *terminal.data_dir.iterdir()]}
     assert modes == {"data": 0o700, "disqua.sqlite3": 0o600, "encryption.keys": 0o600, "token.key": 0o600}
 
 
 @pytest.mark.timeout(180)  # sixteen processes, on few processors
-def test_commands_side_by_side_in_an_empty_folder_agree_on_one_set_of_keys(shell: Shell) -> None:
+def test_commands_side_by_side_in_an_empty_folder_agree_on_one_set_of_keys(terminal: Terminal) -> None:
     names = [f"Acme {number}" for number in range(8)]
-    created = shell.side_by_side(
+    created = terminal.side_by_side(
         [("workspace", "create", name, "--address", f"{number}@acme.example") for number, name in enumerate(names)]
     )
     assert [ended.code for ended in created] == [0] * 8, created
 
-    issued = shell.side_by_side([("token", "--workspace", ended.out.strip(), "--role", "agent") for ended in created])
+    issued = terminal.side_by_side([("token", "--workspace", ended.out.strip(), "--role", "agent") for ended in created])
     assert [ended.code for ended in issued] == [0] * 8, issued
 
-    assert sorted(path.name for path in shell.data_dir.iterdir()) == ["disqua.sqlite3", "encryption.keys", "token.key"]
-    key = (shell.data_dir / "token.key").read_text().strip().encode()
+    assert sorted(path.name for path in terminal.data_dir.iterdir()) == ["disqua.sqlite3", "encryption.keys", "token.key"]
+    key = (terminal.data_dir / "token.key").read_text().strip().encode()
     workspaces = {jwt.decode(ended.out.strip(), key, algorithms=["HS256"])["workspace"] for ended in issued}
     assert workspaces == {ended.out.strip() for ended in created}
 
@@ -243,9 +243,9 @@ def test_production_refuses_generated_keys(tmp_path: Path, missing: str) -> None
         load_settings(env="production", data_dir=tmp_path, **given)
 
 
-def test_production_refuses_to_serve_on_generated_keys_in_one_line(shell: Shell) -> None:
-    assert shell.refuses(*SERVE, ENV="production").startswith("disqua: DISQUA_ENCRYPTION_KEYS: ")
-    assert not shell.data_dir.exists()
+def test_production_refuses_to_serve_on_generated_keys_in_one_line(terminal: Terminal) -> None:
+    assert terminal.refuses(*SERVE, ENV="production").startswith("disqua: DISQUA_ENCRYPTION_KEYS: ")
+    assert not terminal.data_dir.exists()
 
 
 def test_production_runs_on_given_keys_or_an_identity_provider(tmp_path: Path) -> None:
