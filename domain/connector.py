@@ -246,7 +246,7 @@ def _host_problem(host: str, policy: EndpointPolicy) -> str | None:
 
 def _ascii_host(parts: SplitResult) -> str:
     """The host as it will be resolved; raises ValueError (IDNAError is one) where there is none."""
-    host = (parts.hostname or "").lower()
+    host = parts.hostname or ""
     if not host.isascii():
         host = idna.encode(host, uts46=True).decode("ascii")
     return host

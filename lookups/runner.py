@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from persistence.lookups import Claim
     from persistence.store import WorkspaceStore
 
-Told = TypeVar("Told", "Reply", "Ending")
-
 _NO_TICKET = TicketId(UUID(int=0))
 _log = structlog.get_logger(__name__)
+_Told = TypeVar("_Told", Reply, Ending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ def _ending(reply: Reply) -> Ending:
     )
 
 
-def _as_logged(told: Told, connector: Connector) -> Told:
+def _as_logged(told: _Told, connector: Connector) -> _Told:
     """What was told, as far as the connector lets it be kept."""
     if connector.log_results:
         return told

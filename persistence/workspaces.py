@@ -42,7 +42,7 @@ class WorkspaceDirectory:
         """Add a tenant; raises AddressTaken when one of the addresses is another's."""
         workspace_id = WorkspaceId(new_id())
         await self._connection.execute(insert(workspaces).values(id=workspace_id, name=name, tickets_opened=0, created_at=now))
-        for address in dict.fromkeys(addresses):
+        for address in addresses:
             await self.add_address(workspace_id, address, now)
         return workspace_id
 

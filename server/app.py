@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,7 +105,7 @@ class Parts:
             stack.push_async_callback(_cancel, asyncio.create_task(self.sweeper.run()))
             if mail is not None:
                 server = await smtp.listen(self.parser, self.reception, host=mail.host, port=mail.port, lmtp=mail.lmtp)
-                self.mail_address = f"{'lmtp' if mail.lmtp else 'smtp'}://{mail.host}:{server.sockets[0].getsockname()[1]}"
+                self.mail_address = f"{'lmtp' if mail.lmtp else 'smtp'}://{name_of(server.sockets[0])}"
                 stack.callback(server.close)
             stack.callback(self._stop)
             yield
@@ -187,6 +188,12 @@ async def bring_up_to_date(settings: Settings, database: Database) -> None:
 def open_tokens(settings: Settings, database: Database) -> Tokens:
     """Whoever issues and judges tokens under these settings."""
     return Tokens(database=database, signing_key=settings.signing_key(), jwks_url=settings.jwks_url, now=utc_now)
+
+
+def name_of(listener: socket.socket) -> str:
+    """Where it listens, as it stands in a URL (RFC 3986, 3.2.2)."""
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if listener.family is socket.AF_INET6 else f"{host}:{port}"
 
 
 def utc_now() -> datetime:

@@ -6,7 +6,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from starlette.responses import Response
 
 from domain.lookup import LookupStatus, LookupTrigger
@@ -18,6 +26,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from persistence.database import Database
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # the hour of birth of each series would be a series more
 
 
 class Metrics:

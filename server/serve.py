@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from server.app import create_app
+from server.app import create_app, name_of
 from server.settings import WrongSetting
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say where."""
         await super().startup(sockets)
-        host, port = self._listener.getsockname()[:2]
-        _log.info("serving", api=f"http://{host}:{port}/graphql", mail=self._parts.mail_address)
+        _log.info("serving", api=f"http://{name_of(self._listener)}/graphql", mail=self._parts.mail_address)
 
     async def run_until_stopped(self) -> None:
         """Serve until SIGTERM, SIGINT or ``should_exit``."""
@@ -67,6 +66,9 @@ def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
+    except UnicodeError:
+        message = f"{host} is not the name of a host"
+        raise WrongSetting(message) from None
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         reason = f"is in use; choose another with {option}" if taken else f"cannot be listened on: {error.strerror or error}"
@@ -83,8 +85,8 @@ def _allow_many_sockets() -> None:
 def serve(parts: Parts, *, host: str, port: int, mail: MailDoor) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     _allow_many_sockets()
-    listener = listen(host, port)
-    listen(mail.host, mail.port, option="--smtp-port").close()  # the door itself opens after the database
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(parts.migrate())  # what is wrong with the database is one clear line, too
-        runner.run(Server(parts, listener, mail).run_until_stopped())
+    with listen(host, port) as listener:
+        listen(mail.host, mail.port, option="--smtp-port").close()  # the door itself opens after the database
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(parts.migrate())  # what is wrong with the database is one clear line, too
+            runner.run(Server(parts, listener, mail).run_until_stopped())

@@ -83,12 +83,12 @@ class Desk:
         await self.helpdesk.agent.ask(opening)
 
 
-async def shell(commands: str, *, lines: int | None = None, **environment: str) -> str:
-    """What commands print, with the programs of these tests first on the path; ended after ``lines``, if given."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+async def shell(commands: str, folder: Path, *, lines: int | None = None, **environment: str) -> str:
+    """What commands print that run in ``folder``; they are ended after so many ``lines``, if given."""
     process = await asyncio.create_subprocess_exec(
         *("sh", "-ec", commands),
-        env={**os.environ, "PATH": path, **environment},
+        cwd=folder,
+        env=environment_of_programs() | environment,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
@@ -101,6 +101,12 @@ async def shell(commands: str, *, lines: int | None = None, **environment: str) 
     os.killpg(process.pid, signal.SIGTERM)
     await process.communicate()
     return b"".join(heard).decode()
+
+
+def environment_of_programs() -> dict[str, str]:
+    """Ours without its settings, and with the programs of these tests first on the path."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DISQUA_", "LOOKUP_"))}
+    return kept | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
 
 
 async def set_up(helpdesk: Helpdesk, crm: Crm, answer: str) -> Desk:

@@ -67,17 +67,17 @@ async def test_every_operation_is_answered_as_the_page_shows(desk: Desk, operati
 async def test_a_token_made_by_the_command_that_the_page_shows_opens_the_api(desk: Desk, tmp_path: Path) -> None:
     making, asking = [block for block in API.blocks if block.language == "sh" and block.heading == "Sign in"]
 
-    token = await shell(desk.really(making.text), DISQUA_DATA_DIR=str(tmp_path / "data"))
-    printed = await shell(desk.really(asking.text), TOKEN=token.strip())
+    token = await shell(desk.really(making.text), tmp_path, DISQUA_DATA_DIR=str(tmp_path / "data"))
+    printed = await shell(desk.really(asking.text), tmp_path, TOKEN=token.strip())
 
     assert json.loads(printed) == API.block_after(asking).json
 
 
-async def test_curl_receives_the_event_stream_that_the_page_shows(desk: Desk) -> None:
+async def test_curl_receives_the_event_stream_that_the_page_shows(desk: Desk, tmp_path: Path) -> None:
     (watching,) = [block for block in API.blocks if block.heading == "Over server-sent events" and block.language == "sh"]
     shown = API.block_after(watching).text
 
-    printed = await shell(desk.really(watching.text), lines=len(shown.splitlines()), TOKEN=desk.helpdesk.agent.token)
+    printed = await shell(desk.really(watching.text), tmp_path, lines=len(shown.splitlines()), TOKEN=desk.helpdesk.agent.token)
 
     assert printed.splitlines() == shown.splitlines()
 
@@ -206,7 +206,8 @@ async def test_every_field_of_the_schema_is_shown_somewhere(helpdesk: Helpdesk) 
         if not type_["name"].startswith("__")
         for field in [*(type_["fields"] or []), *(type_["inputFields"] or [])]
     }
-    shown = set(re.findall(r"\w+", f"{API.text} {GUIDE.text}"))
+    code = [text for page in (API, GUIDE) for text in [*code_in(page.prose), *(block.text for block in page.blocks)]]
+    shown = set(re.findall(r"\w+", " ".join(code)))
 
     assert names - shown == set()
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import socket
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,13 +19,14 @@ from domain.lookup import BUDGET, PER_CONNECTOR, LookupStatus, LookupTrigger, St
 from domain.panel import Locale
 from lookups.client import MAX_BODY
 from server.app import utc_now
-from tests.docs.desk import SECRET, comparable, panel_of, refusals_in, set_up, shell
+from tests.docs.desk import SECRET, comparable, environment_of_programs, panel_of, refusals_in, set_up, shell
 from tests.docs.page import GUIDE, REPOSITORY, Block, Operation, Row, code_in, number_in
 from tests.stage.crm import response
 from tests.stage.helpdesk import CREATE_CONNECTOR, REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.docs.desk import Desk
     from tests.stage.crm import Crm
@@ -56,11 +54,10 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[str]:
     enter, create, start = lines[1].replace(" && python -m pip install -r requirements.txt", "").splitlines()
     shutil.copytree(REPOSITORY / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("node_modules", "*.sqlite3"))
     port = _free_port()
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *("sh", "-ec", f"{enter}\n{create}\nexec {start}"),
         cwd=tmp_path,
-        env={**os.environ, "PATH": path, "LOOKUP_SECRET": SECRET, "LOOKUP_PORT": str(port)},
+        env=environment_of_programs() | {"LOOKUP_SECRET": SECRET, "LOOKUP_PORT": str(port)},
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -117,17 +114,17 @@ async def test_every_repair_is_made_and_leaves_the_warning_that_the_guide_names(
     assert made == [_as_told(row) for row in rows]
 
 
-@pytest.mark.parametrize("row", GUIDE.table("member", "limit", "beyond it"), ids=lambda row: row["member"])
-async def test_what_is_too_long_is_treated_as_the_guide_says(desk: Desk, row: Row) -> None:
-    limit = number_in(row["limit"])
+async def test_what_is_too_long_is_treated_as_the_guide_says(desk: Desk) -> None:
+    for row in GUIDE.table("member", "limit", "beyond it"):
+        limit = number_in(row["limit"])
 
-    full = await _asked(desk, _found(_filled(row["member"], limit)))
-    overfull = await _asked(desk, _found(_filled(row["member"], limit + 1)))
+        full = await _asked(desk, _found(_filled(row["member"], limit)))
+        overfull = await _asked(desk, _found(_filled(row["member"], limit + 1)))
 
-    assert full["warnings"] == []
-    assert [warning["expected"] for warning in overfull["warnings"]] == code_in(row["expected"])
-    dropped = row["beyond it"].startswith("dropped")
-    assert overfull["customer"] == (full["customer"] | {"customerId": None, "deepLink": None} if dropped else full["customer"])
+        assert full["warnings"] == [], row
+        assert [warning["expected"] for warning in overfull["warnings"]] == code_in(row["expected"]), row
+        dropped = {"customerId": None, "deepLink": None} if row["beyond it"].startswith("dropped") else {}
+        assert overfull["customer"] == full["customer"] | dropped, row
 
 
 def test_the_limits_of_the_answer_are_the_same_in_both_tables() -> None:
@@ -140,31 +137,17 @@ def test_the_limits_of_the_answer_are_the_same_in_both_tables() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("setting", "value_of_length"),
-    [
-        ("name", lambda length: {"name": "n" * length}),
-        ("lookupUrl", lambda length: {"lookupUrl": f"https://crm.company.cz/{'u' * (length - 23)}"}),
-        ("secretHeaderName", lambda length: {"secretHeaderName": "h" * length, "secretHeaderValue": "v"}),
-        ("secretHeaderValue", lambda length: {"secretHeaderName": "h", "secretHeaderValue": "v" * length}),
-        ("linkTemplate", lambda length: {"linkTemplate": f"https://crm.company.cz/{'u' * (length - 36)}{{customer_id}}"}),
-        ("cacheTtlHours", lambda hours: {"cacheTtlHours": hours}),
-    ],
-)
-async def test_a_setting_reaches_to_the_limit_that_the_guide_names_and_no_further(
-    helpdesk: Helpdesk,
-    setting: str,
-    value_of_length: Any,  # noqa: ANN401 - a function of each row
-) -> None:
-    (row,) = [row for row in GUIDE.table("setting", "default") if code_in(row["setting"]) == [setting]]
-    limit = number_in(row["limit"])
-    given = {"name": "CRM", "lookupUrl": "https://crm.company.cz/lookup"}
+async def test_a_setting_reaches_to_the_limit_that_the_guide_names_and_no_further(helpdesk: Helpdesk) -> None:
+    told = {code_in(row["setting"])[0]: row["limit"] for row in GUIDE.table("setting", "default")}
+    limited = [setting for setting, limit in told.items() if limit]
 
-    kept = (await helpdesk.admin.ask(CREATE_CONNECTOR, input=given | value_of_length(limit)))["createConnector"]
-    refused = (await helpdesk.admin.ask(CREATE_CONNECTOR, input=given | value_of_length(limit + 1)))["createConnector"]
+    for setting in limited:
+        limit = number_in(told[setting])
+        kept = (await helpdesk.admin.ask(CREATE_CONNECTOR, input=_settings(setting, limit)))["createConnector"]
+        refused = (await helpdesk.admin.ask(CREATE_CONNECTOR, input=_settings(setting, limit + 1)))["createConnector"]
 
-    assert kept["__typename"] == "Connector"
-    assert [problem["field"] for problem in refused["problems"]] == [setting]
+        assert kept["__typename"] == "Connector", setting
+        assert [problem["field"] for problem in refused["problems"]] == [setting]
 
 
 async def test_the_settings_and_their_defaults_are_those_of_the_schema(helpdesk: Helpdesk) -> None:
@@ -233,10 +216,10 @@ def _commands() -> list[Block]:
 
 
 @pytest.mark.parametrize("command", _commands(), ids=range(len(_commands())))
-async def test_a_curl_command_prints_what_the_guide_shows(endpoint: str, command: Block) -> None:
+async def test_a_curl_command_prints_what_the_guide_shows(endpoint: str, command: Block, tmp_path: Path) -> None:
     shown = GUIDE.block_after(command)
 
-    printed = await shell(command.text.replace("127.0.0.1:8103", endpoint), LOOKUP_SECRET=SECRET)
+    printed = await shell(command.text.replace("127.0.0.1:8103", endpoint), tmp_path, LOOKUP_SECRET=SECRET)
 
     if shown.language == "json":
         assert json.loads(printed) == shown.json
@@ -295,6 +278,21 @@ def _filled(member: str, length: int) -> dict[str, Any]:
         "`fields`": {"fields": {str(number): "v" for number in range(length)}},
     }
     return filled[member]
+
+
+def _settings(setting: str, size: int) -> dict[str, Any]:
+    """The settings of a connector of which one is that long, or that many hours."""
+    site, placeholder = "https://crm.company.cz/", "{customer_id}"
+    sized: dict[str, Any] = {
+        "name": "n" * size,
+        "lookupUrl": site.ljust(size, "u"),
+        "secretHeaderName": "h" * size,
+        "secretHeaderValue": "v" * size,
+        "linkTemplate": site.ljust(size - len(placeholder), "u") + placeholder,
+        "cacheTtlHours": size,
+    }
+    secret = {"secretHeaderName": "h", "secretHeaderValue": "v"} if setting.startswith("secret") else {}
+    return {"name": "CRM", "lookupUrl": f"{site}lookup"} | secret | {setting: sized[setting]}
 
 
 def _free_port() -> int:

@@ -682,6 +682,14 @@ def test_a_secret_never_follows_the_url_to_another_origin(
     assert (changed.secret_header_name, changed.has_secret) == header
 
 
+def test_a_connector_without_a_secret_gets_one_only_by_a_change_that_sets_it() -> None:
+    bare = replace(STORED, secret_header_name=None, has_secret=False)
+
+    assert not changed_settings(bare, {"name": "CRM 2"}, UNCHANGED).has_secret
+    assert not changed_settings(bare, {"lookup_url": ELSEWHERE}, UNCHANGED).has_secret
+    assert changed_settings(bare, {"secret_header_name": "X-Key"}, SECRET).has_secret
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -17,7 +17,7 @@ from tests.stage.helpdesk import REFRESH
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from tests.stage.crm import Crm
     from tests.stage.helpdesk import Helpdesk
@@ -94,6 +94,10 @@ async def answered(value: bool) -> bool:
     return value
 
 
+def shows(status: str) -> Callable[[Any], bool]:
+    return lambda panel: panel == {"status": status, "refreshing": False}
+
+
 async def test_a_subscription_shows_each_state_however_often_it_has_shown_the_ticket(helpdesk: Helpdesk, crm: Crm) -> None:
     await helpdesk.connect(crm.url())
     ticket_id = await open_ticket(helpdesk.agent)
@@ -105,8 +109,7 @@ async def test_a_subscription_shows_each_state_however_often_it_has_shown_the_ti
         for found, status in ((True, "FOUND"), (False, "NOT_FOUND"), (True, "FOUND")):
             crm.answers["/lookup"] = {"found": found}
             await helpdesk.agent.ask(REFRESH, id=ticket_id)
-            assert (await panels.next())["refreshing"] is True
-            assert await panels.next() == {"status": status, "refreshing": False}
+            await panels.until(shows(status))
 
 
 async def test_aliases_of_one_list_are_loaded_together(helpdesk: Helpdesk, crm: Crm) -> None:

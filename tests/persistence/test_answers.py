@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from tests.persistence.samples import EVA, FAILURE, FOUND, JAN, NOT_FOUND, NOW, 
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from domain.identity import ConnectorId, EmailAddress, WorkspaceId
     from persistence.database import Database
@@ -194,7 +197,7 @@ async def test_the_standings_of_many_tickets_take_one_statement(
 
 
 async def test_forgetting_failures_leaves_the_last_good_answers_as_the_newest_outcomes(
-    database: Database, workspace_id: WorkspaceId
+    database: Database, file: Path, workspace_id: WorkspaceId
 ) -> None:
     async with database.workspace(workspace_id) as store:
         changed, other = [await connect(store) for _ in range(2)]
@@ -209,6 +212,10 @@ async def test_forgetting_failures_leaves_the_last_good_answers_as_the_newest_ou
         assert await standing(store, changed.id, EVA) == Standing()
         assert await standing(store, other.id, JAN) == Standing(StoredAnswer(FOUND, NOW), FAILURE)
         assert await standing(store, other.id, EVA) == Standing(failure=FAILURE)
+
+    with closing(sqlite3.connect(file)) as connection:
+        rows = connection.execute("SELECT connector_id, email FROM answers ORDER BY rowid").fetchall()
+    assert rows == [(changed.id.hex, JAN), (other.id.hex, JAN), (other.id.hex, EVA)]
 
 
 async def test_a_forgotten_failure_can_come_again(database: Database, workspace_id: WorkspaceId) -> None:

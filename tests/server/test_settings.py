@@ -19,7 +19,7 @@ from persistence.encryption import KeyRing, Place, new_key_entry
 from server.settings import Environment, LogLevel, WrongSetting, load_settings
 
 if TYPE_CHECKING:
-    from tests.server.conftest import Shell, Terminal
+    from tests.stage.shell import Shell, Terminal
 
 CANARY = "c4n4ry-s3cret-that-nobody-may-read"
 SERVE = ("serve", "--port", "0", "--smtp-port", "0")

@@ -1,0 +1,190 @@
+"""What Prometheus scrapes: names, labels, and that the numbers tell what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from domain.lookup import LookupStatus, LookupTrigger
+from tests.stage.crm import FOUND, response
+from tests.stage.helpdesk import REFRESH, TICKET, open_helpdesk
+from tests.stage.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stage.crm import Crm
+    from tests.stage.helpdesk import Helpdesk
+
+TEST_CONNECTOR = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { __typename } }'
+
+
+class Scrape:
+    """The numbers of one scrape."""
+
+    def __init__(self, text: str) -> None:
+        self.families = {family.name: family for family in text_string_to_metric_families(text)}
+        self._samples = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families.values()
+            for sample in family.samples
+        }
+
+    def __getitem__(self, name: str) -> float:
+        return self.of(name)
+
+    def of(self, name: str, **labels: str) -> float:
+        return self._samples[name, frozenset(labels.items())]
+
+    def ended(self, trigger: str, status: str) -> float:
+        return self.of("disqua_lookups_total", trigger=trigger, status=status)
+
+
+async def scrape(helpdesk: Helpdesk) -> Scrape:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{helpdesk.base_url}/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return Scrape(answer.text)
+
+
+async def test_metrics_bear_their_names_and_labels_before_anything_happened(helpdesk: Helpdesk) -> None:
+    numbers = await scrape(helpdesk)
+
+    assert {name: family.type for name, family in numbers.families.items()} == {
+        "disqua_lookups": "counter",
+        "disqua_mail_to_panel_seconds": "histogram",
+        "disqua_lookups_open": "gauge",
+        "disqua_sockets": "gauge",
+        "disqua_database_up": "gauge",
+        "disqua_database_seconds": "gauge",
+    }
+    ended = [sample for sample in numbers.families["disqua_lookups"].samples if sample.name == "disqua_lookups_total"]
+    statuses = set(LookupStatus) - {LookupStatus.PENDING}
+    assert {(sample.labels["trigger"], sample.labels["status"]) for sample in ended} == {
+        (str(trigger), str(status)) for trigger in LookupTrigger for status in statuses
+    }
+    assert {sample.value for sample in ended} == {0}
+    assert numbers["disqua_mail_to_panel_seconds_count"] == 0
+    assert numbers["disqua_database_up"] == 1
+    assert 0 < numbers["disqua_database_seconds"] < 2
+
+
+async def test_lookups_are_counted_by_trigger_and_status(helpdesk: Helpdesk, crm: Crm) -> None:
+    crm.answers |= {"/found": FOUND, "/error": response(500, b"")}
+    for path in ("/found", "/not-found", "/error"):
+        await helpdesk.connect(crm.url(path), name=path)
+    await helpdesk.mail(From="jan@firma.cz", Message_ID="<1@firma.cz>")
+    for panel in range(3):
+        await helpdesk.settled(panel=panel)
+    (ticket,) = await helpdesk.tickets()
+    found = ticket["crmPanels"][0]["connectorId"]
+
+    await helpdesk.agent.ask(REFRESH, id=ticket["id"], connector=found)
+    await helpdesk.settled()
+    await helpdesk.admin.ask(TEST_CONNECTOR, id=found)
+
+    numbers = await scrape(helpdesk)
+    counted = {
+        (sample.labels["trigger"], sample.labels["status"]): sample.value
+        for sample in numbers.families["disqua_lookups"].samples
+        if sample.name == "disqua_lookups_total" and sample.value
+    }
+    assert counted == {
+        ("TICKET", "FOUND"): 1,
+        ("TICKET", "NOT_FOUND"): 1,
+        ("TICKET", "ERROR"): 1,
+        ("REFRESH", "FOUND"): 1,
+        ("TEST", "FOUND"): 1,
+    }
+
+
+async def test_the_way_from_mail_to_panel_is_timed_for_what_a_ticket_started(helpdesk: Helpdesk, crm: Crm) -> None:
+    await helpdesk.connect(crm.url())
+    await helpdesk.mail(From="jan@firma.cz", Message_ID="<1@firma.cz>")
+    await helpdesk.settled()
+    (ticket,) = await helpdesk.tickets()
+    await helpdesk.agent.ask(REFRESH, id=ticket["id"])
+    await helpdesk.settled()
+
+    numbers = await scrape(helpdesk)
+
+    assert numbers["disqua_mail_to_panel_seconds_count"] == 1
+    assert 0 < numbers["disqua_mail_to_panel_seconds_sum"] < 10
+    assert numbers.of("disqua_mail_to_panel_seconds_bucket", le="+Inf") == 1
+
+
+async def test_lookups_that_wait_or_run_are_seen_and_gone_when_they_ended(helpdesk: Helpdesk, crm: Crm) -> None:
+    release = crm.hang()
+    await helpdesk.connect(crm.url())
+    for number in range(10):
+        await helpdesk.mail(From=f"jan{number}@firma.cz", Message_ID=f"<{number}@firma.cz>")
+
+    async def eight_run() -> bool:
+        return len(crm.requests) >= 8
+
+    await eventually(eight_run)
+    busy = await scrape(helpdesk)
+    release.set()
+
+    async def all_ended() -> Any:  # noqa: ANN401 - the numbers
+        numbers = await scrape(helpdesk)
+        return numbers if numbers.ended("TICKET", "NOT_FOUND") == 10 else None
+
+    idle = await eventually(all_ended)
+
+    def is_open(numbers: Scrape) -> tuple[float, float]:
+        return numbers.of("disqua_lookups_open", state="queued"), numbers.of("disqua_lookups_open", state="running")
+
+    assert is_open(busy) == (2, 8)
+    assert is_open(idle) == (0, 0)
+
+
+async def test_sockets_are_counted_while_they_are_open(helpdesk: Helpdesk) -> None:
+    async with helpdesk.agent.signed_in(), helpdesk.agent.signed_in():
+        assert (await scrape(helpdesk))["disqua_sockets"] == 2
+
+    async def none_left() -> bool:
+        return (await scrape(helpdesk))["disqua_sockets"] == 0
+
+    assert await eventually(none_left)
+
+
+async def test_a_socket_that_is_not_let_in_is_not_counted_for_ever(helpdesk: Helpdesk) -> None:
+    async with helpdesk.agent.socket() as socket:
+        await socket.send("nonsense")
+        await socket.wait_closed()
+
+    async def none_left() -> bool:
+        return (await scrape(helpdesk))["disqua_sockets"] == 0
+
+    assert await eventually(none_left)
+
+
+async def test_a_database_that_is_away_is_seen_and_seen_to_return(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    async with open_helpdesk(data_dir) as helpdesk:
+        await helpdesk.parts.database.close()
+        data_dir.rename(tmp_path / "elsewhere")
+        away = await scrape(helpdesk)
+        (tmp_path / "elsewhere").rename(data_dir)
+        back = await scrape(helpdesk)
+
+    assert away["disqua_database_up"] == 0
+    assert back["disqua_database_up"] == 1
+
+
+async def test_no_address_and_no_name_is_told_to_prometheus(helpdesk: Helpdesk, crm: Crm) -> None:
+    crm.answers["/lookup"] = FOUND
+    await helpdesk.connect(crm.url(), name="Canary CRM", secretHeaderName="X-Key", secretHeaderValue="canary-secret")
+    await helpdesk.mail(From="canary@firma.cz", Subject="Canary", Message_ID="<1@firma.cz>")
+    await helpdesk.settled()
+    await helpdesk.agent.ask(TICKET, id=(await helpdesk.tickets())[0]["id"])
+
+    async with httpx.AsyncClient(trust_env=False) as client:
+        text = (await client.get(f"{helpdesk.base_url}/metrics")).text.lower()
+
+    assert "canary" not in text
+    assert "firma.cz" not in text

@@ -1,0 +1,274 @@
+"""`disqua serve`: how it starts, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import smtplib
+import socket
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.stage.crm import FOUND
+from tests.stage.front_end import FrontEnd, receive, send
+from tests.stage.helpdesk import CREATE_CONNECTOR, LIST, WATCH, message
+from tests.stage.process import free_port, serving
+from tests.stage.waiting import eventually, in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.stage.crm import Crm
+    from tests.stage.process import Serving
+    from tests.stage.shell import Shell, Terminal
+
+A_FEW_SECONDS = 8.0
+
+
+class Desk:
+    """A served workspace."""
+
+    def __init__(self, served: Serving, token: str) -> None:
+        self.served = served
+        self.front_end = FrontEnd(served.base_url, token)
+
+    async def connect(self, url: str) -> None:
+        given = {"name": "CRM", "lookupUrl": url}
+        assert (await self.front_end.ask(CREATE_CONNECTOR, input=given))["createConnector"]["__typename"] == "Connector"
+
+    async def mail(self) -> str:
+        """Send a mail and return its ticket's id."""
+        raw = message(From="jan@firma.cz", Message_ID="<1@firma.cz>")
+        await in_thread(self._send, raw)
+        ticket_id: str = (await self.front_end.ask(LIST))["tickets"]["nodes"][0]["id"]
+        return ticket_id
+
+    def _send(self, raw: bytes) -> None:
+        with smtplib.SMTP("127.0.0.1", self.served.mail_port, timeout=10) as connection:
+            connection.sendmail("jan@firma.cz", ["support@acme.example"], raw)
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
+        """Send the signal; how many seconds it took to end, which it must do with exit code 0."""
+        started = time.monotonic()
+        self.served.process.send_signal(how)
+        async with asyncio.timeout(30):
+            code = await self.served.process.wait()
+        assert code == 0, self.served.log.read_text()
+        return time.monotonic() - started
+
+
+@asynccontextmanager
+async def open_desk(shell: Shell) -> AsyncIterator[Desk]:
+    """Serve in a process of its own."""
+    listed = await in_thread(shell.says, "workspace", "list")
+    workspace_id = listed.partition("\t")[0] or await in_thread(
+        shell.says, "workspace", "create", "Acme", "--address", "support@acme.example"
+    )
+    token = await in_thread(shell.says, "token", "--workspace", workspace_id, "--role", "admin")
+    async with serving(shell.data_dir, port=free_port(), mail_port=free_port()) as served:
+        yield Desk(served, token)
+
+
+# The start
+
+
+@pytest.mark.parametrize("option", ["--port", "--smtp-port"])
+def test_a_port_that_is_taken_is_one_line_that_names_its_option(terminal: Terminal, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        other = "--smtp-port" if option == "--port" else "--port"
+
+        line = terminal.refuses("serve", option, port, other, "0")
+
+    assert line == f"disqua: port {port} on 127.0.0.1 is in use; choose another with {option}"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--host", "192.0.2.1"), "port 0 on 192.0.2.1 cannot be listened on"),
+        (("--smtp-host", "192.0.2.1"), "port 0 on 192.0.2.1 cannot be listened on"),
+        (("--host", "é" * 99), "is not the name of a host"),
+    ],
+)
+def test_a_host_that_cannot_be_listened_on_is_one_line(shell: Shell, options: tuple[str, ...], reason: str) -> None:
+    assert shell.refuses("serve", "--port", "0", "--smtp-port", "0", *options).find(reason) > 0
+
+
+async def test_it_says_where_it_serves_and_the_embedded_database_is_made_by_itself(terminal: Terminal) -> None:
+    process = terminal.start("serve", "--port", "0", "--smtp-port", "0", "--lmtp")
+    try:
+        assert process.stderr is not None
+        line = await in_thread(process.stderr.readline)
+        found = re.search(r"serving .* api=http://127\.0\.0\.1:(\d+)/graphql mail=lmtp://127\.0\.0\.1:(\d+)$", line)
+        assert found, line
+        async with httpx.AsyncClient(trust_env=False) as client:
+            ready = await client.get(f"http://127.0.0.1:{found[1]}/readyz")
+        with socket.create_connection(("127.0.0.1", int(found[2])), timeout=10) as connection:
+            greeting = await in_thread(connection.recv, 512)
+    finally:
+        process.terminate()
+        code = await in_thread(process.wait)
+        process.communicate()
+
+    assert ready.json()["status"] == "ok"
+    assert greeting.startswith(b"220 ")
+    assert code == 0
+
+
+async def test_it_listens_on_ipv6_too(terminal: Terminal) -> None:
+    process = terminal.start("serve", "--host", "::1", "--port", "0", "--smtp-host", "::1", "--smtp-port", "0")
+    try:
+        assert process.stderr is not None
+        line = await in_thread(process.stderr.readline)
+        found = re.search(r"api=http://\[::1\]:(\d+)/graphql mail=smtp://\[::1\]:(\d+)$", line)
+        assert found, line
+        async with httpx.AsyncClient(trust_env=False) as client:
+            ready = await client.get(f"http://[::1]:{found[1]}/readyz")
+    finally:
+        process.terminate()
+        await in_thread(process.wait)
+        process.communicate()
+
+    assert ready.json()["status"] == "ok"
+
+
+# The end
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_exit_code_0(shell: Shell, how: signal.Signals) -> None:
+    async with open_desk(shell) as desk:
+        assert await desk.stop(how) < A_FEW_SECONDS
+
+        assert "Traceback" not in desk.served.log.read_text()
+
+
+async def test_open_sockets_mail_dialogues_and_lookups_do_not_hold_it_up(shell: Shell, crm: Crm) -> None:
+    crm.hang()
+    async with open_desk(shell) as desk, AsyncExitStack() as stack:
+        await desk.connect(crm.url())
+        ticket_id = await desk.mail()
+        idle = await stack.enter_async_context(desk.front_end.signed_in())
+        watching = await stack.enter_async_context(desk.front_end.signed_in())
+        await send(watching, id="1", type="subscribe", payload={"query": WATCH, "variables": {"id": ticket_id}})
+        assert (await receive(watching))["type"] == "next"
+        not_signed_in = await stack.enter_async_context(desk.front_end.socket())
+        silent = await stack.enter_async_context(_smtp(desk.served.mail_port))
+        halfway = await stack.enter_async_context(_smtp(desk.served.mail_port, "EHLO x", "MAIL FROM:<a@b.example>"))
+        assert crm.requests, "a lookup is under way"
+
+        took = await desk.stop()
+
+        assert took < A_FEW_SECONDS
+        for websocket in (idle, watching, not_signed_in):
+            await websocket.wait_closed()
+            assert websocket.close_code == 1012
+        for reader in (silent, halfway):
+            await _rest(reader)
+        assert "Traceback" not in desk.served.log.read_text()
+
+
+async def test_an_event_stream_is_cut_at_the_end(shell: Shell) -> None:
+    async with open_desk(shell) as desk, _events(desk, await desk.mail()) as stream:
+        assert await desk.stop() < A_FEW_SECONDS
+
+        await stream
+
+
+@asynccontextmanager
+async def _smtp(port: int, *commands: str) -> AsyncIterator[asyncio.StreamReader]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert (await reader.readline()).startswith(b"220")
+    for command in commands:
+        writer.write(f"{command}\r\n".encode())
+        while not re.match(rb"250 ", await reader.readline()):
+            pass
+    try:
+        yield reader
+    finally:
+        writer.close()
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
+@asynccontextmanager
+async def _events(desk: Desk, ticket_id: str) -> AsyncIterator[asyncio.Task[None]]:
+    """A subscription over server-sent events, its first event read."""
+    first = asyncio.Event()
+
+    async def listen() -> None:
+        headers = {"Authorization": f"Bearer {desk.front_end.token}", "Accept": "text/event-stream"}
+        document = {"query": WATCH, "variables": {"id": ticket_id}}
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=30) as client,
+            client.stream("POST", f"{desk.served.base_url}/graphql", json=document, headers=headers) as response,
+        ):
+            try:
+                async for line in response.aiter_lines():
+                    if line.startswith("data"):
+                        first.set()
+            except httpx.RemoteProtocolError:
+                pass  # the stream was cut
+
+    listening = asyncio.create_task(listen())
+    await first.wait()
+    try:
+        yield listening
+    finally:
+        listening.cancel()
+
+
+async def test_a_lookup_under_way_is_saved_before_the_end_and_not_asked_again(shell: Shell, crm: Crm) -> None:
+    crm.answers["/lookup"] = FOUND
+    release = crm.hang()
+    async with open_desk(shell) as desk:
+        await desk.connect(crm.url())
+        await desk.mail()
+
+        async def asked() -> bool:
+            return bool(crm.requests)
+
+        await eventually(asked)
+        stopping = asyncio.create_task(desk.stop())
+        await eventually(lambda: _refuses(desk.served.port))
+        release.set()
+        await stopping
+
+    async with open_desk(shell) as desk:
+        (ticket,) = (await desk.front_end.ask(LIST))["tickets"]["nodes"]
+
+    (panel,) = ticket["crmPanels"]
+    assert (panel["status"], panel["refreshing"]) == ("FOUND", False)
+    assert len(crm.requests) == 1
+
+
+async def _refuses(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False
+
+
+def test_nothing_is_left_behind_when_it_ends(terminal: Terminal, tmp_path: Path) -> None:
+    process = terminal.start("serve", "--port", "0", "--smtp-port", "0")
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.terminate()
+    process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["disqua.sqlite3", "encryption.keys", "token.key"]
