@@ -219,15 +219,15 @@ class _CustomerReader:
         return None if text is None else Badge(text, color)
 
     def _color(self, value: Any) -> BadgeColor:  # noqa: ANN401
-        if value is None or (value == "" and isinstance(value, str)):
+        if value in (None, ""):
             return BadgeColor.GRAY
-        if isinstance(value, str) and not isinstance(value, _Number) and value.upper() in BadgeColor.__members__:
+        if isinstance(value, str) and value.upper() in BadgeColor.__members__:
             return BadgeColor[value.upper()]
         self._warn("badge_color", "green, blue, yellow, red or gray", value)
         return BadgeColor.GRAY
 
     def _fields(self, value: Any) -> tuple[Field, ...]:  # noqa: ANN401
-        if value is None or value in ("", []):
+        if value in (None, "", []):
             return ()
         if not isinstance(value, dict):
             self._warn("fields", "an object of names and values", value)
@@ -261,7 +261,7 @@ class _CustomerReader:
 
     def _scalar(self, path: str, value: Any, anonymous: str | None = None) -> str | None:  # noqa: ANN401
         """The value as clean text; None when it is absent or cannot be one."""
-        if value is None or (isinstance(value, str) and value == ""):
+        if value in (None, ""):
             return None
         if not isinstance(value, str):
             self._warn(path, "a text", value, anonymous)

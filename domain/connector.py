@@ -120,9 +120,7 @@ class Unchanged(Enum):
 UNCHANGED: Final = Unchanged.UNCHANGED
 
 
-def changed_settings(
-    current: Connector, changes: Mapping[str, Any], secret: Secret | Unchanged | None
-) -> ConnectorSettings:
+def changed_settings(current: Connector, changes: Mapping[str, Any], secret: Secret | Unchanged | None) -> ConnectorSettings:
     """The settings after a change, not yet checked: ``changes`` holds the members that it mentions.
 
     A secret never follows the URL to another origin: header name and secret go unless the same change sets them.

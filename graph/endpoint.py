@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
@@ -61,6 +61,8 @@ class Door:
     allowed_origins: Sequence[str] = ()
     socket_opened: Callable[[], None] = lambda: None
     socket_closed: Callable[[], None] = lambda: None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server is about to stop: event streams would hold it up."""
 
 
 class Endpoint(GraphQL[Context, None]):
@@ -218,12 +220,12 @@ class Endpoint(GraphQL[Context, None]):
         sub_response: Response,
         headers: Mapping[str, str],
     ) -> Response:
-        """An event stream that ends when the token of its request expires."""
+        """An event stream that ends when the token of its request expires or the server stops."""
         principal = await self.principal_of(request.headers.get("authorization"))
         ends_in = (principal.expires_at - self.services.now()).total_seconds() if principal else 0
 
         def timed() -> AsyncIterator[str]:
-            return _until(cast("AsyncGenerator[str, None]", stream()), ends_in)
+            return _until(cast("AsyncGenerator[str, None]", stream()), ends_in, self.door.stopping)
 
         return await super().create_streaming_response(request, timed, sub_response, headers)
 
@@ -236,15 +238,28 @@ def _is_subscription(query: str | None, operation_name: str | None) -> bool:
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
 
 
-async def _until(stream: AsyncGenerator[str, None], seconds: float) -> AsyncGenerator[str, None]:
-    """The stream as far as it comes in time; however it ends, what feeds it ends, too."""
-    end = asyncio.get_running_loop().time() + seconds
-    async with aclosing(stream):
-        with suppress(TimeoutError, StopAsyncIteration):
-            while True:
-                async with asyncio.timeout_at(end):
-                    piece = await anext(stream)
-                yield piece
+async def _until(stream: AsyncGenerator[str, None], seconds: float, stopping: asyncio.Event) -> AsyncGenerator[str, None]:
+    """The stream until its time is up or the server stops; however it ends, what feeds it ends, too."""
+
+    async def following() -> str | None:
+        return await anext(stream, None)
+
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    stopped = asyncio.create_task(stopping.wait())
+    piece = asyncio.create_task(following())
+    try:
+        while True:
+            await asyncio.wait({piece, stopped}, timeout=end - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+            if not piece.done() or (text := piece.result()) is None:
+                return
+            yield text
+            piece = asyncio.create_task(following())
+    finally:
+        for task in (stopped, piece):
+            task.cancel()
+        await asyncio.wait({stopped, piece})  # a generator that still runs cannot be closed
+        await stream.aclose()
 
 
 def _capped(receive: Receive) -> Receive:

@@ -18,7 +18,6 @@ _TALKATIVE: Final = (
     "asyncio",
     "httpx",
     "httpcore",
-    "mail",
     "sqlalchemy",
     "strawberry",
     "taskiq",
@@ -26,6 +25,9 @@ _TALKATIVE: Final = (
     "websockets",
 )
 """Libraries that log URLs, addresses or statements with their values below a warning."""
+
+_INDISCREET: Final = ("mail",)
+"""Libraries whose warnings repeat what a stranger sent."""
 
 
 def set_up_logs(level: LogLevel, *, production: bool) -> None:
@@ -55,5 +57,6 @@ def set_up_logs(level: LogLevel, *, production: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for names, least in ((_TALKATIVE, logging.WARNING), (_INDISCREET, logging.ERROR)):
+        for name in names:
+            logging.getLogger(name).setLevel(max(least, root.level))

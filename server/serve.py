@@ -66,9 +66,6 @@ def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except UnicodeError:
-        message = f"{host} is not the name of a host"
-        raise WrongSetting(message) from None
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         reason = f"is in use; choose another with {option}" if taken else f"cannot be listened on: {error.strerror or error}"

@@ -178,9 +178,9 @@ def test_naughty_strings_hide_as_secrets_and_stay_as_texts(corpora: Path) -> Non
     "value", ["a", "ab" * 20, "a" * 2047 + "b" + "a" * 2048, " ".join("a" * 2000), "%41" * 1000, '\\"' * 2000]
 )
 @pytest.mark.parametrize("piece", ["a", "b", "ab", "a ", "%41", "%2541", "\\u0061", "\\\\", '\\"', "%", "%4", "+", "\\", "YWFh"])
-def test_a_megabyte_chosen_by_a_stranger_takes_linear_time(value: str, piece: str) -> None:
+def test_a_text_chosen_by_a_stranger_takes_linear_time(value: str, piece: str) -> None:
     secret = Secret(value)
-    hostile = piece * (1_000_000 // len(piece))
+    hostile = piece * (256 * 1024 // len(piece))
 
     began = process_time()
     secret.hide_in(hostile)

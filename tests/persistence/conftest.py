@@ -17,8 +17,10 @@ from persistence.encryption import KeyRing
 from tests.persistence.samples import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
+
+    OpenDatabase = Callable[..., Database]
 
 settings.register_profile("persistence", deadline=None)  # a busy machine is no fault of a rule
 settings.load_profile("persistence")
@@ -82,18 +84,28 @@ def url(file: Path) -> str:
 
 
 @pytest.fixture
-async def database(url: str, keys: KeyRing) -> AsyncIterator[Database]:
-    opened = Database(url, keys)
-    yield opened
-    await opened.close()
+async def open_database(url: str, keys: KeyRing) -> AsyncIterator[OpenDatabase]:
+    """Opens the test's file, or another, with the test's keys, or others, until the test ends."""
+    opened: list[Database] = []
+
+    def open_one(keys: KeyRing = keys, *, file: Path | None = None) -> Database:
+        opened.append(Database(url if file is None else f"sqlite+aiosqlite:///{file}", keys))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        await database.close()
 
 
 @pytest.fixture
-async def neighbour(url: str, keys: KeyRing) -> AsyncIterator[Database]:
+def database(open_database: OpenDatabase) -> Database:
+    return open_database()
+
+
+@pytest.fixture
+def neighbour(open_database: OpenDatabase) -> Database:
     """The same file as another process has it: with locks and connections of its own."""
-    opened = Database(url, keys)
-    yield opened
-    await opened.close()
+    return open_database()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from domain.errors import SecretUnreadable
 from domain.identity import ConnectorId
 from domain.lookup import LookupTrigger
 from domain.secret import Secret
-from persistence.database import Database
 from persistence.encryption import KeyRing
 from persistence.lookups import Ending
 from tests.persistence.samples import FOUND, HOUR, JAN, NOW, SECOND, SECRET, connect, open_ticket, running, settings
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from domain.identity import WorkspaceId
+    from persistence.database import Database
+    from tests.persistence.conftest import OpenDatabase
 
 EVERYTHING_SET = settings(
     name="CRM Nováková 👩‍🔧",
@@ -240,7 +241,7 @@ async def test_a_column_that_holds_no_ciphertext_is_unreadable(
 
 
 async def test_after_a_rotation_the_new_key_alone_opens_every_secret(
-    database: Database, url: str, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId
+    database: Database, open_database: OpenDatabase, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId
 ) -> None:
     added = []
     for owner in (workspace_id, other_workspace_id, workspace_id):
@@ -248,31 +249,29 @@ async def test_after_a_rotation_the_new_key_alone_opens_every_secret(
             added.append((owner, await connect(store, Secret(f"tajne-{owner}"), enabled=False)))
             await connect(store)
 
-    rotating = Database(url, KeyRing({"k2": NEW_KEY, "k1": OLD_KEY}))
+    rotating = open_database(KeyRing({"k2": NEW_KEY, "k1": OLD_KEY}))
     async with rotating.operator() as operator:
         first = await operator.secrets.rotate()
     async with rotating.operator() as operator:
         second = await operator.secrets.rotate()
-    await rotating.close()
 
     assert (first, second) == ((3, []), (0, []))
-    afterwards = Database(url, KeyRing({"k2": NEW_KEY}))
+    afterwards = open_database(KeyRing({"k2": NEW_KEY}))
     for owner, connector in added:
         assert await secret_of(afterwards, owner, connector.id) == Secret(f"tajne-{owner}")
         with pytest.raises(SecretUnreadable):
             await secret_of(database, owner, connector.id)
-    await afterwards.close()
 
 
 @pytest.mark.parametrize("broken", [b"", b"\x01\x02k1" + bytes(40), b"\x01\x02k9" + bytes(40), b"\x01\x02k2" + bytes(40)])
 async def test_a_rotation_names_what_it_cannot_open_leaves_it_and_goes_on(
-    database: Database, file: Path, url: str, workspace_id: WorkspaceId, broken: bytes
+    database: Database, open_database: OpenDatabase, file: Path, workspace_id: WorkspaceId, broken: bytes
 ) -> None:
     async with database.workspace(workspace_id) as store:
         before, unreadable, behind = [await connect(store, SECRET) for _ in range(3)]
     change(file, "UPDATE connectors SET secret = ? WHERE id = ?", broken, unreadable.id.hex)
 
-    rotating = Database(url, KeyRing({"k2": NEW_KEY, "k1": OLD_KEY}))
+    rotating = open_database(KeyRing({"k2": NEW_KEY, "k1": OLD_KEY}))
     async with rotating.operator() as operator:
         rotated = await operator.secrets.rotate()
 
@@ -280,4 +279,3 @@ async def test_a_rotation_names_what_it_cannot_open_leaves_it_and_goes_on(
     assert sealed(file, unreadable.id) == broken
     for connector in (before, behind):
         assert await secret_of(rotating, workspace_id, connector.id) == SECRET
-    await rotating.close()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from domain.identity import WorkspaceId
     from persistence.encryption import KeyRing
+    from tests.persistence.conftest import OpenDatabase
 
 TEN = range(10)
 NOWHERE = TicketId(UUID(int=1))
@@ -48,9 +49,9 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def add_behind_the_last(database: Database, workspace_id: WorkspaceId) -> None:
+async def add_behind_the_last(database: Database, workspace_id: WorkspaceId, *, power_safe: bool = True) -> None:
     """Read, then write what was read: lost when somebody else does the same meanwhile."""
-    async with database.workspace(workspace_id) as store:
+    async with database.workspace(workspace_id, power_safe=power_safe) as store:
         await connect(store, position=await store.connectors.last_position())
 
 
@@ -125,10 +126,12 @@ async def test_ten_that_read_and_then_write_lose_nothing(database: Database, wor
     assert await positions(database, workspace_id) == [*TEN]
 
 
+@pytest.mark.parametrize("power_safe", [True, False])
 async def test_ten_on_two_engines_that_read_and_then_write_lose_nothing(
-    database: Database, neighbour: Database, workspace_id: WorkspaceId
+    database: Database, neighbour: Database, workspace_id: WorkspaceId, power_safe: bool
 ) -> None:
-    await asyncio.gather(*(add_behind_the_last((database, neighbour)[turn % 2], workspace_id) for turn in TEN))
+    engines = (database, neighbour)
+    await asyncio.gather(*(add_behind_the_last(engines[turn % 2], workspace_id, power_safe=power_safe) for turn in TEN))
 
     assert await positions(database, workspace_id) == [*TEN]
 
@@ -248,8 +251,10 @@ def no_database(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("what", ["no_folder", "a_folder", "no_database"])
-async def test_a_database_that_cannot_be_opened_is_away(what: str, request: pytest.FixtureRequest, keys: KeyRing) -> None:
-    database = Database(f"sqlite+aiosqlite:///{request.getfixturevalue(what)}", keys)
+async def test_a_database_that_cannot_be_opened_is_away(
+    what: str, request: pytest.FixtureRequest, open_database: OpenDatabase
+) -> None:
+    database = open_database(file=request.getfixturevalue(what))
 
     for call in (database.ping, database.migrate, database.revision):
         with pytest.raises(DatabaseAway):
@@ -262,7 +267,6 @@ async def test_a_database_that_cannot_be_opened_is_away(what: str, request: pyte
         with pytest.raises(DatabaseAway):
             async with operate():
                 pytest.fail("a block began without a database")
-    await database.close()
 
 
 def test_a_program_that_cannot_open_its_database_ends_in_silence(no_folder: Path, keys: KeyRing) -> None:
@@ -284,8 +288,8 @@ def test_a_program_that_cannot_open_its_database_ends_in_silence(no_folder: Path
     assert complaints == []
 
 
-async def test_a_database_that_comes_back_is_used_again(no_folder: Path, keys: KeyRing) -> None:
-    database = Database(f"sqlite+aiosqlite:///{no_folder}", keys)
+async def test_a_database_that_comes_back_is_used_again(no_folder: Path, open_database: OpenDatabase) -> None:
+    database = open_database(file=no_folder)
     with pytest.raises(DatabaseAway):
         await database.migrate()
 
@@ -294,7 +298,6 @@ async def test_a_database_that_comes_back_is_used_again(no_folder: Path, keys: K
 
     await database.ping()
     assert await database.revision() == migrations.head()
-    await database.close()
 
 
 async def test_a_rule_that_a_statement_breaks_does_not_mean_that_the_database_is_away(
@@ -325,8 +328,8 @@ async def test_no_error_of_the_database_shows_a_value(database: Database, file: 
         assert "tajny text" not in str(error)
 
 
-async def test_the_schema_has_no_revision_before_the_first_migration(tmp_path: Path, keys: KeyRing) -> None:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'new.sqlite3'}", keys)
+async def test_the_schema_has_no_revision_before_the_first_migration(tmp_path: Path, open_database: OpenDatabase) -> None:
+    database = open_database(file=tmp_path / "new.sqlite3")
 
     before = await database.revision()
     await database.migrate()
@@ -334,25 +337,55 @@ async def test_the_schema_has_no_revision_before_the_first_migration(tmp_path: P
 
     assert before is None
     assert await database.revision() == migrations.head()
-    await database.close()
 
 
-async def test_every_connection_is_durable_and_holds_the_references(database: Database, workspace_id: WorkspaceId) -> None:
-    pragmas = []
+@pytest.fixture
+def pragmas() -> Iterator[list[dict[str, Any]]]:
+    """How each connection is set when a transaction gives it back."""
+    seen: list[dict[str, Any]] = []
 
     def look(connection: Any, *_: object) -> None:  # noqa: ANN401 - whatever driver
         cursor = connection.cursor()
+        settings = {}
         for pragma in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"):
             cursor.execute(f"PRAGMA {pragma}")
-            pragmas.append(cursor.fetchone()[0])
+            (settings[pragma],) = cursor.fetchone()
         cursor.close()
+        seen.append(settings)
 
-    event.listen(Pool, "checkout", look)
+    event.listen(Pool, "checkin", look)
+    yield seen
+    event.remove(Pool, "checkin", look)
+
+
+async def test_every_connection_lets_readers_by_holds_references_and_is_patient(
+    database: Database, workspace_id: WorkspaceId, pragmas: list[dict[str, Any]]
+) -> None:
     await database.ping()
-    event.remove(Pool, "checkout", look)
+    async with database.workspace(workspace_id):
+        pass
 
-    full = 2
-    assert pragmas == ["wal", full, 1, 5000]
+    assert [settings | {"synchronous": None} for settings in pragmas] == [
+        {"journal_mode": "wal", "synchronous": None, "foreign_keys": 1, "busy_timeout": 5000}
+    ] * 2
+
+
+async def test_what_was_committed_survives_a_power_cut_unless_the_caller_does_without(
+    database: Database, workspace_id: WorkspaceId, pragmas: list[dict[str, Any]]
+) -> None:
+    normal, full = 1, 2
+
+    for power_safe in (True, False, True):
+        async with database.workspace(workspace_id, power_safe=power_safe):
+            pass
+    async with database.workspace(workspace_id, power_safe=False):
+        pass
+    async with database.workspace(workspace_id):
+        pass
+    async with database.operator():
+        pass
+
+    assert [settings["synchronous"] for settings in pragmas] == [full, normal, full, normal, full, full]
 
 
 async def test_closed_it_leaves_one_whole_file(database: Database, file: Path, workspace_id: WorkspaceId) -> None:

@@ -16,12 +16,12 @@ from sqlalchemy import Engine, create_engine, text
 from sqlmodel import SQLModel
 
 from persistence import migrations
-from persistence.database import Database, DatabaseAway
+from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from persistence.encryption import KeyRing
+    from tests.persistence.conftest import OpenDatabase
 
 ROOT = Path(__file__).parents[2]
 OURS = set(SQLModel.metadata.tables)
@@ -147,17 +147,16 @@ async def test_two_that_migrate_side_by_side_both_succeed(empty: Path) -> None:
     assert schema(empty).keys() >= OURS
 
 
-async def test_a_migration_that_fails_leaves_the_schema_as_it_was(empty: Path, keys: KeyRing) -> None:
+async def test_a_migration_that_fails_leaves_the_schema_as_it_was(empty: Path, open_database: OpenDatabase) -> None:
     with closing(sqlite3.connect(empty)) as connection:
         connection.execute("CREATE TABLE raw_messages (somebody TEXT)")
     before = schema(empty)
-    database = Database(f"sqlite+aiosqlite:///{empty}", keys)
+    database = open_database(file=empty)
 
     with pytest.raises(DatabaseAway, match="raw_messages already exists"):
         await database.migrate()
 
     assert schema(empty) == before
-    await database.close()
 
 
 def test_a_developer_runs_them_over_a_scratch_file(empty: Path) -> None:

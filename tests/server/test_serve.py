@@ -94,11 +94,11 @@ def test_a_port_that_is_taken_is_one_line_that_names_its_option(terminal: Termin
     [
         (("--host", "192.0.2.1"), "port 0 on 192.0.2.1 cannot be listened on"),
         (("--smtp-host", "192.0.2.1"), "port 0 on 192.0.2.1 cannot be listened on"),
-        (("--host", "é" * 99), "is not the name of a host"),
+        (("--host", "no..host"), "port 0 on no..host cannot be listened on"),
     ],
 )
 def test_a_host_that_cannot_be_listened_on_is_one_line(shell: Shell, options: tuple[str, ...], reason: str) -> None:
-    assert shell.refuses("serve", "--port", "0", "--smtp-port", "0", *options).find(reason) > 0
+    assert shell.refuses("serve", "--port", "0", "--smtp-port", "0", *options).startswith(f"disqua: {reason}")
 
 
 async def test_it_says_where_it_serves_and_the_embedded_database_is_made_by_itself(terminal: Terminal) -> None:
@@ -175,11 +175,14 @@ async def test_open_sockets_mail_dialogues_and_lookups_do_not_hold_it_up(shell: 
         assert "Traceback" not in desk.served.log.read_text()
 
 
-async def test_an_event_stream_is_cut_at_the_end(shell: Shell) -> None:
-    async with open_desk(shell) as desk, _events(desk, await desk.mail()) as stream:
-        assert await desk.stop() < A_FEW_SECONDS
+async def test_an_event_stream_is_cut_at_the_end(shell: Shell, crm: Crm) -> None:
+    async with open_desk(shell) as desk:
+        await desk.connect(crm.url())
+        async with _events(desk, await desk.mail()) as stream:
+            assert await desk.stop() < A_FEW_SECONDS
 
-        await stream
+            await stream
+        assert "Traceback" not in desk.served.log.read_text()
 
 
 @asynccontextmanager
