@@ -2,6 +2,7 @@
 
 PYTHON ?= python3.13 python3.12 python3.11 python3 python
 T ?= tests
+PARALLEL ?= -n 3 --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -26,11 +27,11 @@ serve: $(READY) ## Run the server (ARGS="--port 9000")
 .PHONY: test coverage check bench format hooks schema lock clean
 
 test: $(READY) ## Run the tests (T=tests/domain/test_answer.py for one file)
-	$(BIN)/pytest $(T)
+	$(BIN)/pytest $(PARALLEL) $(T)
 
 coverage: $(READY) ## Run the tests and measure them: all of domain/ by branch, 95 % of everything
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest $(PARALLEL)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='domain/*' --fail-under=100

@@ -61,6 +61,8 @@ class Door:
     allowed_origins: Sequence[str] = ()
     socket_opened: Callable[[], None] = lambda: None
     socket_closed: Callable[[], None] = lambda: None
+    patience: timedelta = timedelta(seconds=10)
+    """How long a reader may take nothing before it is let go."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is about to stop: event streams would hold it up."""
 
@@ -94,7 +96,7 @@ class Endpoint(GraphQL[Context, None]):
             response = await self._respond(Request(scope, _capped(receive)), context)
             response.headers["X-Request-Id"] = context.request_id
             try:
-                await response(scope, receive, _patient(send, self.websocket_adapter_class.patience))
+                await response(scope, receive, _patient(send, self.door.patience))
             finally:
                 if isinstance(response, StreamingResponse):  # else it lives on until a garbage collection
                     await cast("AsyncGenerator[str, None]", response.body_iterator).aclose()

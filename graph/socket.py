@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from starlette.websockets import WebSocketDisconnect
@@ -20,6 +19,7 @@ from persistence.database import DatabaseAway
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from starlette.websockets import WebSocket
     from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
         ConnectionInitMessage,
         Message,
@@ -35,11 +35,9 @@ _log = structlog.get_logger(__name__)
 class SocketAdapter(ASGIWebSocketAdapter):
     """Lets a reader go that takes nothing any more: its connection would otherwise live as long as TCP does."""
 
-    patience: ClassVar[timedelta] = timedelta(seconds=10)
-    """How long one message may wait to be taken."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the view passes
-        super().__init__(*args, **kwargs)
+    def __init__(self, view: Any, request: WebSocket, response: WebSocket) -> None:
+        super().__init__(view, request, response)
+        self._patience = view.door.patience
         self._connection = asyncio.current_task()
         self.let_go = False
 
@@ -53,7 +51,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
     async def _patiently(self, sending: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(self.patience.total_seconds()):
+            async with asyncio.timeout(self._patience.total_seconds()):
                 await sending
         except TimeoutError:
             self.let_go = True

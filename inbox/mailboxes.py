@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from domain.errors import InvalidAddress
 from domain.identity import EmailAddress, email_address
 
-_MAX_ADDRESS = 512  # characters: what is longer is no address, and IDNA is not linear
 _MARK = re.compile(r'=\?[^?\s]++\?[bq]\?[^?\s]*+\?=|\\.|[()<>",;:]|\s++|[^\\()<>",;:\s=]++|.', re.IGNORECASE | re.DOTALL)
 _QUOTE_OR_ESCAPE = re.compile(r'"|\\(.)', re.DOTALL)
 
@@ -23,7 +22,7 @@ class Mailbox:
     def usable_address(self) -> EmailAddress | None:
         """The address in its one form, if it is one."""
         try:
-            return email_address(self.address) if len(self.address) <= _MAX_ADDRESS else None
+            return email_address(self.address)
         except InvalidAddress:
             return None
 

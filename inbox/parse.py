@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_MAX_MAILBOXES: Final = 1000
+_MAX_RECIPIENTS: Final = 1000
 _MAX_MESSAGE_ID: Final = 998  # a line of RFC 5322, 2.1.1
 _MAX_REFERENCES: Final = 100
 _MAX_RAW_TEXT: Final = 1 << 16
-_MAX_MIME_FIELD: Final = 1 << 12
+_MAX_MIME_FIELD: Final = 1 << 12  # the standard library is quadratic in it
 _MESSAGE_ID = re.compile(r"<[^<>\s]++>")
 
 
@@ -85,7 +85,7 @@ def _read_linearly(raw: bytes, envelope_sender: str | None) -> tuple[InboundEmai
 
 
 def _first_usable(mailboxes: list[Mailbox]) -> Requester | None:
-    for mailbox in mailboxes[:_MAX_MAILBOXES]:
+    for mailbox in mailboxes:
         if address := mailbox.usable_address():
             return Requester(address, one_line(decode_words(mailbox.name)) or None)
     return None
@@ -93,8 +93,8 @@ def _first_usable(mailboxes: list[Mailbox]) -> Requester | None:
 
 def _recipients(headers: Headers) -> tuple[EmailAddress, ...]:
     listed = chain.from_iterable(read_mailboxes(headers.listed(name)) for name in ("delivered-to", "x-original-to", "to", "cc"))
-    addresses = (mailbox.usable_address() for mailbox in islice(listed, _MAX_MAILBOXES))
-    return tuple(dict.fromkeys(address for address in addresses if address))
+    addresses = (address for mailbox in listed if (address := mailbox.usable_address()))
+    return tuple(islice(dict.fromkeys(addresses), _MAX_RECIPIENTS))
 
 
 def _message_id(headers: Headers) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -57,8 +57,10 @@ class MailDoor:
 class Parts:
     """Everything that runs in one process; building does no I/O, ``running`` opens it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, patience: timedelta = timedelta(seconds=10)) -> None:
+        """``patience`` is for readers of the API that take nothing any more."""
         self.settings = settings
+        self._patience = patience
         self.database = open_database(settings)
         self.tokens = open_tokens(settings, self.database)
         self.metrics = Metrics(self.database)
@@ -82,6 +84,7 @@ class Parts:
             self.database, self.dispatch, per_sender_and_hour=settings.mails_per_sender_and_hour, now=utc_now
         )
         self.mail_address: str | None = None
+        self.stopping = asyncio.Event()
 
     async def migrate(self) -> None:
         """Bring the database to the newest schema and let go of it; raises what ``bring_up_to_date`` raises."""
@@ -129,6 +132,8 @@ class Parts:
             allowed_origins=self.settings.allowed_origins,
             socket_opened=self.metrics.sockets.inc,
             socket_closed=self.metrics.sockets.dec,
+            patience=self._patience,
+            stopping=self.stopping,
         )
         return Endpoint(build_schema(production=self.settings.production), services, door)
 

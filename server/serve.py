@@ -54,6 +54,11 @@ class Server(uvicorn.Server):
         """Serve until SIGTERM, SIGINT or ``should_exit``."""
         await super().serve(sockets=[self._listener])
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of event streams first: uvicorn would wait for them until its patience ends."""
+        self._parts.stopping.set()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn passes it
         """End as asked, which is no failure: uvicorn would raise the signal again afterwards. A second Ctrl-C does not wait."""
         self._parts.health.stopping = True

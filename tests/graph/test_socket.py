@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,13 @@ from websockets.typing import Subprotocol
 
 from domain.identity import Role, WorkspaceId
 from graph.limits import MAX_OPERATIONS_PER_SOCKET
-from graph.socket import SocketAdapter
 from tests.graph.desk import open_sockets, open_ticket, watches
 from tests.stage.front_end import PATIENCE, FrontEnd, receive, send
 from tests.stage.helpdesk import Helpdesk, open_helpdesk
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 ORIGIN = "https://crm.firma.example"
@@ -54,10 +52,6 @@ async def subscribe(connection: ClientConnection, query: str, operation: str = "
     await send(connection, id=operation, type="subscribe", payload={"query": query} | payload)
 
 
-def quiet(caplog: pytest.LogCaptureFixture) -> bool:
-    return not [record for record in caplog.records if record.levelno >= logging.WARNING]
-
-
 # Signing in.
 
 
@@ -79,7 +73,7 @@ async def test_the_key_of_the_token_may_be_written_in_any_case(helpdesk: Helpdes
             assert await receive(connection) == {"type": "connection_ack"}
 
 
-async def test_without_a_valid_token_a_socket_is_closed(helpdesk: Helpdesk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_valid_token_a_socket_is_closed(helpdesk: Helpdesk, trouble: Callable[[], list[str]]) -> None:
     good = helpdesk.token()
     bad_ones: dict[str, dict[str, Any]] = {
         "no payload": {},
@@ -103,7 +97,7 @@ async def test_without_a_valid_token_a_socket_is_closed(helpdesk: Helpdesk, capl
             codes[name] = await closed(connection)
 
     assert codes == dict.fromkeys(bad_ones, 4403)
-    assert quiet(caplog)
+    assert trouble() == []
 
 
 async def test_nothing_runs_before_signing_in_and_nobody_signs_in_twice(helpdesk: Helpdesk) -> None:
@@ -115,13 +109,13 @@ async def test_nothing_runs_before_signing_in_and_nobody_signs_in_twice(helpdesk
         assert await closed(connection) == 4429
 
 
-async def test_a_socket_is_closed_when_its_token_expires(helpdesk: Helpdesk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_socket_is_closed_when_its_token_expires(helpdesk: Helpdesk, trouble: Callable[[], list[str]]) -> None:
     agent = FrontEnd(helpdesk.base_url, helpdesk.token(ttl=timedelta(seconds=2)))
 
     async with agent.watching(OPENED) as opened:
         assert await closed(opened.socket) == 4403
 
-    assert quiet(caplog)
+    assert trouble() == []
 
 
 async def test_a_page_of_another_origin_opens_no_socket(helpdesk: Helpdesk) -> None:
@@ -186,7 +180,7 @@ NOT_A_MESSAGE: dict[str, str | bytes] = {
 }
 
 
-async def test_a_message_that_makes_no_sense_closes_the_socket(helpdesk: Helpdesk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_message_that_makes_no_sense_closes_the_socket(helpdesk: Helpdesk, trouble: Callable[[], list[str]]) -> None:
     codes = {}
     for name, message in NOT_A_MESSAGE.items():
         async with helpdesk.agent.signed_in() as connection:
@@ -194,7 +188,7 @@ async def test_a_message_that_makes_no_sense_closes_the_socket(helpdesk: Helpdes
             codes[name] = await closed(connection)
 
     assert codes == dict.fromkeys(NOT_A_MESSAGE, 4400)
-    assert quiet(caplog)
+    assert trouble() == []
 
 
 async def test_a_payload_of_init_that_is_no_object_closes_the_socket(helpdesk: Helpdesk) -> None:
@@ -228,7 +222,7 @@ NOT_A_DOCUMENT: dict[str, dict[str, Any]] = {
 
 
 async def test_what_is_wrong_with_an_operation_is_said_and_the_socket_stays(
-    helpdesk: Helpdesk, caplog: pytest.LogCaptureFixture
+    helpdesk: Helpdesk, trouble: Callable[[], list[str]]
 ) -> None:
     codes: dict[str, str] = {}
     request_ids: set[str] = set()
@@ -244,7 +238,7 @@ async def test_what_is_wrong_with_an_operation_is_said_and_the_socket_stays(
     assert codes == dict.fromkeys(NOT_A_DOCUMENT, "BAD_REQUEST")
     assert len(request_ids) == len(NOT_A_DOCUMENT)
     assert answer["payload"] == {"data": {"viewer": {"name": "Test"}}}
-    assert quiet(caplog)
+    assert trouble() == []
 
 
 async def errors_of(connection: ClientConnection, operation: str) -> Any:  # noqa: ANN401 - errors as they came
@@ -294,10 +288,8 @@ async def test_a_socket_has_room_for_a_hundred_operations(helpdesk: Helpdesk) ->
 # Readers that stop.
 
 
-async def test_a_reader_who_stops_is_let_go(
-    helpdesk: Helpdesk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(SocketAdapter, "patience", timedelta(seconds=0.5))
+async def test_a_reader_who_stops_is_let_go(impatient: Helpdesk, trouble: Callable[[], list[str]]) -> None:
+    helpdesk = impatient
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     narrow.setblocking(False)
@@ -312,10 +304,10 @@ async def test_a_reader_who_stops_is_let_go(
 
         await eventually(lambda: _all_closed(helpdesk))
         connection.transport.abort()
-    assert "Traceback" not in caplog.text
+    assert trouble() == []
 
 
-async def test_a_reader_who_breaks_off_is_let_go(helpdesk: Helpdesk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reader_who_breaks_off_is_let_go(helpdesk: Helpdesk, trouble: Callable[[], list[str]]) -> None:
     async with helpdesk.agent.signed_in() as connection:
         for number in range(20):
             await subscribe(connection, OPENED, str(number))
@@ -327,7 +319,7 @@ async def test_a_reader_who_breaks_off_is_let_go(helpdesk: Helpdesk, caplog: pyt
             await open_ticket(helpdesk.agent)
 
     await eventually(lambda: _all_closed(helpdesk))
-    assert quiet(caplog)
+    assert trouble() == []
 
 
 async def answered(value: bool) -> bool:

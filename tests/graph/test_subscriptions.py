@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.graph.desk import PANEL, open_neighbour, open_ticket, watches
+from tests.graph.desk import PANEL, open_neighbour, open_ticket, stock, watches
 from tests.stage.crm import FOUND, NOT_FOUND, response
 from tests.stage.front_end import receive, send
 from tests.stage.helpdesk import REFRESH, message
@@ -165,24 +165,42 @@ async def test_a_change_between_the_first_picture_and_the_watch_is_not_lost(help
     ticket_id = await open_ticket(helpdesk.agent)
     await helpdesk.settled()
     chance = random.Random(1)
+    payload = {"query": WATCH, "variables": {"id": ticket_id}}
 
     async with helpdesk.agent.signed_in() as socket:
         for number in range(1, 61):
-            payload = {"query": WATCH, "variables": {"id": ticket_id}}
+            watchers = [f"{number}-{watcher}" for watcher in range(8)]
             change = asyncio.create_task(rename(helpdesk, connector_id, str(number)))
-            await asyncio.sleep(chance.uniform(0, 0.02))  # somewhere between before and after the change
-            await send(socket, id=str(number), type="subscribe", payload=payload)
-            while (await panel_of(socket, str(number)))["connectorName"] != str(number):
-                pass
-            await send(socket, id=str(number), type="complete")
+            for watcher in watchers:
+                await asyncio.sleep(chance.uniform(0, 0.005))  # anywhere before, during and after the change
+                await send(socket, id=watcher, type="subscribe", payload=payload)
+            await everyone_sees(socket, set(watchers), str(number))
+            for watcher in watchers:
+                await send(socket, id=watcher, type="complete")
             await change
 
 
-async def panel_of(socket: ClientConnection, operation: str) -> Any:  # noqa: ANN401 - a panel
-    while (event := await receive(socket))["id"] != operation:
-        pass
-    assert event["type"] == "next", event
-    return event["payload"]["data"]["crmPanels"]
+async def everyone_sees(socket: ClientConnection, watchers: set[str], name: str) -> None:
+    while watchers:
+        event = await receive(socket)
+        assert event["type"] == "next", event
+        if event["payload"]["data"]["crmPanels"]["connectorName"] == name:
+            watchers.discard(event["id"])
+
+
+async def test_a_panel_that_did_not_change_is_not_sent_again(helpdesk: Helpdesk, crm: Crm) -> None:
+    one, other = [await helpdesk.connect(crm.url(path), path) for path in ("/one", "/other")]
+    ticket_id = await open_ticket(helpdesk.agent)
+    for place in range(2):
+        await helpdesk.settled(panel=place)
+
+    async with helpdesk.agent.watching(WATCH, id=ticket_id) as panels:
+        await panels.next()
+        await panels.next()
+        for connector_id, name in ((other, "a"), (other, "b"), (one, "c"), (other, "d")):
+            await rename(helpdesk, connector_id, name)
+            panel = await panels.next()
+            assert (panel["connectorId"], panel["connectorName"]) == (connector_id, name)
 
 
 async def test_watching_what_is_not_there_is_an_error(helpdesk: Helpdesk) -> None:
@@ -219,6 +237,17 @@ async def test_tickets_are_told_in_order_and_none_is_lost(helpdesk: Helpdesk) ->
         told = [await opened.next() for _ in range(50)]
     assert [ticket["number"] for ticket in told] == list(range(1, 51))
     assert {ticket["id"] for ticket in told} == set(ids)
+
+
+async def test_tickets_that_nobody_announced_are_told_with_the_next(helpdesk: Helpdesk) -> None:
+    async with helpdesk.agent.watching(OPENED) as opened:
+        await watching(helpdesk, 1)
+        await stock(helpdesk, 220)
+        await open_ticket(helpdesk.agent)
+
+        told = [(await opened.next())["number"] for _ in range(221)]
+
+    assert told == list(range(1, 222))
 
 
 async def test_a_ticket_by_mail_is_told_and_a_reply_is_not(helpdesk: Helpdesk) -> None:

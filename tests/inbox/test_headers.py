@@ -65,6 +65,19 @@ def test_a_field_in_8_bit_is_read_as_utf_8_or_windows_1252() -> None:
     assert headers.text("comments") == "Grüße"
 
 
+def test_nothing_is_read_beyond_the_first_mebibyte_of_a_header() -> None:
+    headers, body = split_message(b"Subject: Offer\nX: " + b"x" * (1 << 20) + b"\nFrom: jan@firma.cz\n\nHello")
+
+    assert (headers.text("subject"), headers.text("from")) == ("Offer", "")
+    assert body == b"Hello"
+
+
+def test_a_field_counts_at_its_first_65536_characters() -> None:
+    headers, _ = split_message("Subject: {0}\nTo: {0}\nTo: {0}\n\n".format("ž" * 100_000).encode())
+
+    assert headers.text("subject") == headers.listed("to") == "ž" * 65_536
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [

@@ -21,6 +21,7 @@ def multipart(subtype: str, *parts: bytes) -> bytes:
 PLAIN = entity("text/plain", "Hello")
 HTML = entity("text/html", "<p>Hello from <b>HTML</b></p>")
 SCRIPT = entity("text/html", "<p>Hello<script>evil()</script><img src=http://evil.cz>")
+NAMELESS = entity("text/plain", "the log", "Content-Disposition: attachment")
 SHOWN_FILE = entity("text/plain", "x", "Content-Disposition: inline; filename=a.txt")
 REPORT = [entity("message/delivery-status", "Action: failed"), entity("message/rfc822", "Subject: x\n\nold")]
 ATTACHED = entity("text/plain", "the log", "Content-Disposition: attachment; filename=log.txt")
@@ -48,6 +49,7 @@ IMAGE = entity("image/png", "iVBORw0KGgo=", "Content-Transfer-Encoding: base64")
         pytest.param(multipart("mixed", HTML, entity("text/plain", "Footer")), "Hello from HTML\nFooter", id="a footer"),
         pytest.param(multipart("mixed", ATTACHED, PLAIN), "Hello", id="an attachment before"),
         pytest.param(multipart("mixed", multipart("alternative", PLAIN, HTML), ATTACHED), "Hello", id="an attachment behind"),
+        pytest.param(multipart("mixed", PLAIN, NAMELESS), "Hello", id="an attachment without a name"),
         pytest.param(multipart("mixed", SHOWN_FILE), "", id="a file that is shown"),
         pytest.param(multipart("signed", PLAIN, entity("application/pgp-signature", "x")), "Hello", id="signed"),
         pytest.param(multipart("report", PLAIN, *REPORT), "Hello", id="a bounce"),

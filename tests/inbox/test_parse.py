@@ -112,6 +112,12 @@ async def test_recipients_are_each_usable_address_once_the_delivered_ones_first(
     assert email.recipients == ("a@x.cz", "c@x.cz", "b@x.cz", "support@firma.cz", "d@xn--k-qla0j.cz")
 
 
+async def test_of_a_crowd_of_recipients_the_first_thousand_count(parser: Parser) -> None:
+    email = await read(parser, "To: " + ",".join(f"{number}@x.cz" for number in range(3000)))
+
+    assert email.recipients == tuple(f"{number}@x.cz" for number in range(1000))
+
+
 @pytest.mark.parametrize(
     ("fields", "envelope_sender", "automatic", "bounce"),
     [
@@ -200,6 +206,18 @@ async def test_the_text_is_the_plain_body_or_else_the_html(parser: Parser) -> No
 
     assert plain.text == "Dobrý den,\n\nJan"
     assert html.text == "Dobrý den"
+
+
+async def test_html_may_be_as_long_as_a_mail_can_be(parser: Parser) -> None:
+    email = await read(parser, "Content-Type: text/html", body="<p>Hello</p>" * 2_000_000)
+
+    assert email.text.startswith("Hello\n\nHello")
+
+
+async def test_the_type_of_a_body_may_be_a_megabyte_long(parser: Parser) -> None:
+    email = await read(parser, "Content-Type: text/html" + ";" * 1_000_000, body="<p>Hello</p>")
+
+    assert email.text == "Hello"
 
 
 async def test_a_text_holds_nothing_that_a_database_refuses(parser: Parser) -> None:

@@ -127,10 +127,16 @@ def message(text: str = "Hello", **headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def open_helpdesk(data_dir: Path, *, lmtp: bool = False, **settings: Any) -> AsyncIterator[Helpdesk]:  # noqa: ANN401
+async def open_helpdesk(
+    data_dir: Path,
+    *,
+    lmtp: bool = False,
+    patience: timedelta = timedelta(seconds=10),
+    **settings: Any,  # noqa: ANN401
+) -> AsyncIterator[Helpdesk]:
     """Serve on free ports until the block ends."""
     defaults = {"data_dir": data_dir, "lookup_allowed_networks": ["127.0.0.0/8"]}
-    parts = Parts(load_settings(_env_file=None, **(defaults | settings)))
+    parts = Parts(load_settings(_env_file=None, **(defaults | settings)), patience=patience)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(parts, listener, MailDoor(port=0, lmtp=lmtp))
     serving = asyncio.create_task(server.run_until_stopped())
