@@ -29,7 +29,11 @@ class Loaders:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.panels: DataLoader[TicketId, list[Panel]] = DataLoader(self._load_panels, max_batch_size=_BATCH)
+        self.panels: DataLoader[TicketId, list[Panel]] = DataLoader(
+            self._load_panels,
+            max_batch_size=_BATCH,
+            cache=False,  # a view in the same operation may have changed them
+        )
         self.messages: DataLoader[MessagePage, list[Message]] = DataLoader(self._load_messages, max_batch_size=_BATCH)
 
     async def _load_panels(self, ticket_ids: list[TicketId]) -> list[list[Panel]]:

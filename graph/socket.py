@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 class SocketAdapter(ASGIWebSocketAdapter):
     """Lets a reader go that takes nothing any more: its connection would otherwise live as long as TCP does."""
 
-    def __init__(self, view: Any, request: WebSocket, response: WebSocket) -> None:
+    def __init__(self, view: Any, request: WebSocket, response: WebSocket) -> None:  # noqa: ANN401 - the endpoint
         super().__init__(view, request, response)
         self._patience = view.door.patience
         self._connection = asyncio.current_task()

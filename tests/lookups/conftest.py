@@ -11,13 +11,16 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from lookups.client import LookupClient
 from lookups.guard import Guard
+from tests.lookups.room import Room, open_room, prepare
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """What an endpoint does once it has read a whole request."""
@@ -95,3 +98,16 @@ async def client() -> AsyncIterator[LookupClient]:
     """A client that may reach this machine, with the real budget."""
     async with LookupClient(Guard(allowed_networks=[LOOPBACK])) as open_client:
         yield open_client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def prepared_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with every table in it and nothing else."""
+    return await prepare(tmp_path_factory.mktemp("prepared") / "disqua.sqlite3")
+
+
+@pytest.fixture
+async def room(prepared_file: Path, tmp_path: Path) -> AsyncIterator[Room]:
+    """Everything that asks, over a database file of its own; the queue is shut until a test opens it."""
+    async with open_room(prepared_file, tmp_path) as opened:
+        yield opened

@@ -1,0 +1,175 @@
+"""One workspace of a running product, and what its agents, its admins and the time do to it."""
+
+from __future__ import annotations
+
+import sqlite3
+import ssl
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import httpx
+
+from domain.identity import Role
+from tests.stage.front_end import PATIENCE, FrontEnd
+from tests.stage.helpdesk import PANELS, REFRESH, TICKET, Helpdesk
+from tests.stage.waiting import eventually, in_thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from domain.identity import WorkspaceId
+    from tests.stage.crm import Crm, Request
+
+OPEN = f"""
+mutation ($email: String!) {{
+  createTicket(input: {{requesterEmail: $email, subject: "Hello"}}) {{ ... on Ticket {{ id crmPanels {{ {PANELS} }} }} }}
+}}
+"""
+CHANGE = """
+mutation ($id: ID!, $input: UpdateConnectorInput!) {
+  updateConnector(id: $id, input: $input) {
+    __typename
+    ... on Connector { name lookupUrl secretHeaderName hasSecret cacheTtlHours logResults enabled }
+    ... on InvalidInput { problems { field } }
+  }
+}
+"""
+DELETE = "mutation ($id: ID!) { deleteConnector(id: $id) { __typename } }"
+TEST = """
+mutation ($id: ID!, $email: String!) {
+  testConnector(id: $id, email: $email) {
+    __typename
+    ... on InvalidInput { problems { field } }
+    ... on LookupTrial {
+      status httpStatus error { code message httpStatus } durationMs warnings { path expected received } response
+      customer { customerId name badge { text color } fields { key value } deepLink }
+    }
+  }
+}
+"""
+LOG = """
+query ($id: ID!, $first: Int!, $after: String) {
+  connector(id: $id) {
+    lookups(first: $first, after: $after) {
+      nodes {
+        id ticketId email trigger status httpStatus error { code httpStatus } durationMs
+        warnings { path expected received } requestedAt completedAt response
+      }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+"""
+JAN = "jan@firma.cz"
+
+_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class QuickFrontEnd(FrontEnd):
+    """Does not read the certificates of all authorities for each request, as httpx would: loopback needs none."""
+
+    async def post(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+        """The whole HTTP response."""
+        async with httpx.AsyncClient(trust_env=False, verify=_NO_CERTIFICATES) as client:
+            return await client.post(
+                f"{self.base_url}/graphql",
+                json={"query": query, "variables": variables},
+                headers={"Authorization": f"Bearer {self.token}", **headers},
+                timeout=PATIENCE,
+            )
+
+
+@dataclass
+class Desk(Helpdesk):
+    """A workspace of its own in a product that it shares with others."""
+
+    address: str
+
+    def front_end(self, role: Role = Role.AGENT, *, workspace: WorkspaceId | None = None) -> FrontEnd:
+        """A signed-in front end."""
+        return QuickFrontEnd(self.base_url, self.token(role, workspace=workspace))
+
+    async def mail(self, raw: bytes | None = None, *, to: str | None = None, sender: str = JAN, **mail: str) -> None:
+        """Send a mail by SMTP, to this workspace unless another address is given."""
+        await super().mail(raw, to=to or self.address, sender=sender, **mail)
+
+    async def open(self, email: str = JAN) -> str:
+        """Open a ticket by hand and return its id."""
+        ticket_id: str = (await self.agent.ask(OPEN, email=email))["createTicket"]["id"]
+        return ticket_id
+
+    async def view(self, ticket_id: str, panel: int = 0) -> Any:  # noqa: ANN401 - what the query selects
+        """One panel, as the agent sees it who opens the ticket."""
+        return (await self.agent.ask(TICKET, id=ticket_id))["ticket"]["crmPanels"][panel]
+
+    async def refresh(self, ticket_id: str, connector_id: str | None = None) -> Any:  # noqa: ANN401
+        """Ask again; what the mutation answers."""
+        return (await self.agent.ask(REFRESH, id=ticket_id, connector=connector_id))["refreshLookup"]
+
+    async def change(self, connector_id: str, **settings: Any) -> Any:  # noqa: ANN401
+        """Change a connector; what the mutation answers."""
+        return (await self.admin.ask(CHANGE, id=connector_id, input=settings))["updateConnector"]
+
+    async def delete(self, connector_id: str) -> None:
+        """Delete a connector."""
+        deleted = (await self.admin.ask(DELETE, id=connector_id))["deleteConnector"]
+        assert deleted == {"__typename": "ConnectorDeleted"}
+
+    async def test(self, connector_id: str, email: str = JAN) -> Any:  # noqa: ANN401
+        """Try a connector out; what the mutation answers."""
+        return (await self.admin.ask(TEST, id=connector_id, email=email))["testConnector"]
+
+    async def log(self, connector_id: str, first: int = 100) -> list[Any]:
+        """The log of a connector, newest first."""
+        connector = (await self.admin.ask(LOG, id=connector_id, first=first, after=None))["connector"]
+        lines: list[Any] = connector["lookups"]["nodes"] if connector else []
+        return lines
+
+    @property
+    def database_file(self) -> Path:
+        return self.parts.settings.data_dir / "disqua.sqlite3"
+
+    async def alter(self, statement: str, **values: object) -> None:
+        """Change the database file behind the product's back."""
+        await in_thread(_execute, self.database_file, statement, values)
+
+    async def stored(self, connector_id: str) -> int:
+        """How many answers and lines of the log the database holds of a connector."""
+        return await in_thread(_count, self.database_file, UUID(connector_id).hex)
+
+    async def let_pass(self, time: timedelta, connector_id: str) -> None:
+        """Make the connector's answers older."""
+        fetched = datetime.now(UTC) - time
+        await self.alter(
+            "UPDATE answers SET fetched_at = :fetched WHERE connector_id = :connector",
+            fetched=fetched.strftime("%Y-%m-%d %H:%M:%S.%f"),
+            connector=UUID(connector_id).hex,
+        )
+
+
+def _execute(file: Path, statement: str, values: dict[str, object]) -> None:
+    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
+        changed = connection.execute(statement, values).rowcount
+    assert changed > 0, "nothing was altered"
+
+
+def _count(file: Path, connector_id: str) -> int:
+    statement = """
+        SELECT (SELECT count(*) FROM answers WHERE connector_id = :id) + (SELECT count(*) FROM lookups WHERE connector_id = :id)
+    """
+    with closing(sqlite3.connect(file, timeout=10)) as connection:
+        count: int = connection.execute(statement, {"id": connector_id}).fetchone()[0]
+    return count
+
+
+async def arrived(crm: Crm, count: int, path: str = "/lookup") -> list[Request]:
+    """The requests of a path once there are this many."""
+
+    async def enough() -> bool:
+        return len(crm.asked(path)) >= count
+
+    await eventually(enough)
+    return crm.asked(path)
