@@ -138,8 +138,11 @@ async def test_another_connector_knows_nothing_of_it(desk: Desk, company: Crm) -
 
     await desk.open()
 
-    assert (await desk.settled(panel=0))["status"] == "FOUND"
-    shop = await desk.settled(panel=1)
+    await desk.settled(panel=0)
+    await desk.settled(panel=1)
+    (ticket,) = await desk.tickets()
+    crm, shop = ticket["crmPanels"]
+    assert (crm["status"], crm["customer"]["name"]) == ("FOUND", "Jan Novák")
     assert (shop["status"], shop["stale"], shop["customer"]) == ("ERROR", False, None)
 
 
