@@ -26,7 +26,7 @@ from graph.pages import MAX_PAGE
 from server.app import utc_now
 from tests.docs.desk import comparable, panel_of, refusals_in, set_up, shell
 from tests.docs.page import API, GUIDE, Operation, code_in, number_in
-from tests.stage.front_end import PATIENCE
+from tests.stage.front_end import NO_TLS, PATIENCE
 from tests.stage.helpdesk import open_helpdesk
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ async def test_a_refusal_has_the_code_and_a_status_that_the_page_names(
     (row,) = [row for row in API.table("`extensions.code`") if code in code_in(row["`extensions.code`"])]
     authorization = {"Authorization": f"Bearer {helpdesk.token(role)}"} if role else {}
 
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         request = {"method": "POST", "headers": authorization | {"Content-Type": "application/json"}} | request_
         answer = await client.request(url=f"{helpdesk.base_url}/graphql", **request)
 

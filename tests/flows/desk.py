@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-import ssl
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import httpx
-
 from domain.identity import Role
-from tests.stage.front_end import PATIENCE, FrontEnd
+from tests.stage.front_end import FrontEnd
 from tests.stage.helpdesk import PANELS, REFRESH, TICKET, Helpdesk
 from tests.stage.waiting import eventually, in_thread
 
@@ -65,22 +62,6 @@ query ($id: ID!, $first: Int!, $after: String) {
 """
 JAN = "jan@firma.cz"
 
-_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-class QuickFrontEnd(FrontEnd):
-    """Does not read the certificates of all authorities for each request, as httpx would: loopback needs none."""
-
-    async def post(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
-        """The whole HTTP response."""
-        async with httpx.AsyncClient(trust_env=False, verify=_NO_CERTIFICATES) as client:
-            return await client.post(
-                f"{self.base_url}/graphql",
-                json={"query": query, "variables": variables},
-                headers={"Authorization": f"Bearer {self.token}", **headers},
-                timeout=PATIENCE,
-            )
-
 
 @dataclass
 class Desk(Helpdesk):
@@ -90,7 +71,7 @@ class Desk(Helpdesk):
 
     def front_end(self, role: Role = Role.AGENT, *, workspace: WorkspaceId | None = None) -> FrontEnd:
         """A signed-in front end."""
-        return QuickFrontEnd(self.base_url, self.token(role, workspace=workspace))
+        return FrontEnd(self.base_url, self.token(role, workspace=workspace))
 
     async def mail(self, raw: bytes | None = None, *, to: str | None = None, sender: str = JAN, **mail: str) -> None:
         """Send a mail by SMTP, to this workspace unless another address is given."""

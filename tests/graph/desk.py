@@ -14,7 +14,7 @@ from sqlalchemy import event
 from domain.identity import Role, email_address
 from domain.ticket import Requester
 from server.app import utc_now
-from tests.stage.front_end import PATIENCE, FrontEnd
+from tests.stage.front_end import NO_TLS, PATIENCE, FrontEnd
 from tests.stage.helpdesk import CREATE_CONNECTOR, Helpdesk
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ async def open_neighbour(helpdesk: Helpdesk, lookup_url: str) -> Neighbour:
 async def post(helpdesk: Helpdesk, body: bytes | str, **headers: str) -> httpx.Response:
     """POST whatever bytes with an agent's token."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         return await client.post(
             f"{helpdesk.base_url}/graphql",
             content=body,
@@ -113,7 +113,7 @@ def watches(helpdesk: Helpdesk) -> int:
 
 async def open_sockets(helpdesk: Helpdesk) -> int:
     """What the gauge says."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         numbers = (await client.get(f"{helpdesk.base_url}/metrics", timeout=PATIENCE)).text
     found = re.search(r"^disqua_sockets (\S+)$", numbers, re.MULTILINE)
     assert found, numbers

@@ -17,7 +17,7 @@ from graphql import get_introspection_query
 from domain.identity import Role, WorkspaceId
 from graph.limits import MAX_BODY_BYTES
 from tests.graph.desk import open_ticket, post, tidy, watches
-from tests.stage.front_end import PATIENCE, FrontEnd
+from tests.stage.front_end import NO_TLS, PATIENCE, FrontEnd
 from tests.stage.helpdesk import WATCH, Helpdesk, open_helpdesk
 from tests.stage.waiting import eventually
 
@@ -34,7 +34,7 @@ ORIGIN = "https://crm.firma.example"
 
 
 async def send_request(helpdesk: Helpdesk, method: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         return await client.request(method, f"{helpdesk.base_url}/graphql", headers=headers, timeout=PATIENCE)
 
 
@@ -56,7 +56,7 @@ async def test_without_a_valid_token_even_introspection_gets_401(helpdesk: Helpd
         "of no workspace": {"Authorization": f"Bearer {helpdesk.token(workspace=WorkspaceId(uuid4()))}"},
     }
 
-    async with httpx.AsyncClient(trust_env=False, base_url=helpdesk.base_url) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, base_url=helpdesk.base_url) as client:
         answers = {name: await client.post("/graphql", json={"query": query}, headers=h) for name, h in bad_ones.items()}
 
     assert {name: tidy(answer) for name, answer in answers.items()} == dict.fromkeys(bad_ones, (401, "UNAUTHENTICATED"))
@@ -342,7 +342,7 @@ async def event_stream(
     request = {"query": subscription, "variables": variables}
     headers = {"Authorization": f"Bearer {front_end.token}", "Accept": accept}
     async with (
-        httpx.AsyncClient(trust_env=False, base_url=front_end.base_url, timeout=PATIENCE) as client,
+        httpx.AsyncClient(trust_env=False, verify=NO_TLS, base_url=front_end.base_url, timeout=PATIENCE) as client,
         client.stream("POST", "/graphql", json=request, headers=headers) as response,
     ):
         yield response, _events(response)

@@ -9,6 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
+from tests.stage.front_end import NO_TLS
 from tests.stage.helpdesk import open_helpdesk
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def preflight(helpdesk: Helpdesk, origin: str) -> httpx.Response:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         return await client.options(f"{helpdesk.base_url}/graphql", headers=headers)
 
 
@@ -91,5 +92,5 @@ async def test_the_server_does_not_say_what_it_is_made_of(helpdesk: Helpdesk) ->
 
 
 async def test_an_unknown_path_is_404(helpdesk: Helpdesk) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         assert (await client.get(f"{helpdesk.base_url}/nothing")).status_code == 404

@@ -81,10 +81,14 @@ def test_a_wrong_setting_is_the_only_line(shell: Shell) -> None:
 
 
 def test_a_damaged_key_file_is_wrong(shell: Shell) -> None:
-    shell.data_dir.mkdir()
-    (shell.data_dir / "encryption.keys").write_text("k1:[/]\n")
+    folder = shell.folder / "[red]"
+    folder.mkdir()
+    (folder / "encryption.keys").write_text("k1:short\n")
 
-    assert "keys" in wrong(lines(shell, well=False))
+    findings = lines(shell, well=False, DATA_DIR="[red]")
+
+    assert wrong(findings) == ["keys", "database"]
+    assert findings["keys"].startswith("✗ DISQUA_DATA_DIR: [red]/encryption.keys is damaged: ")
 
 
 def test_a_folder_that_cannot_be_used_is_wrong(shell: Shell) -> None:

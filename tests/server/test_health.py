@@ -13,6 +13,7 @@ import httpx
 from server.app import Parts, create_app
 from server.serve import Server
 from server.settings import load_settings
+from tests.stage.front_end import NO_TLS
 from tests.stage.helpdesk import open_helpdesk
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ AWAY = {"status": "unavailable", "database": "away", "queue": "ok", "updates": "
 
 
 async def get(helpdesk: Helpdesk, path: str) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         return await client.get(f"{helpdesk.base_url}{path}", timeout=10)
 
 

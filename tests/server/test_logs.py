@@ -20,7 +20,7 @@ import pytest
 
 from persistence.encryption import new_key_entry
 from tests.stage.crm import FOUND, response
-from tests.stage.front_end import FrontEnd
+from tests.stage.front_end import NO_TLS, FrontEnd
 from tests.stage.helpdesk import CREATE_CONNECTOR, LIST, REFRESH, message
 from tests.stage.process import free_port, serving
 from tests.stage.shell import PATIENCE
@@ -146,7 +146,7 @@ async def _http(served: Serving, tokens: list[str]) -> None:
     await agent.ask(REFRESH, id=newest["id"])
     async with agent.signed_in():
         pass
-    async with httpx.AsyncClient(trust_env=False, base_url=served.base_url, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, base_url=served.base_url, timeout=20) as client:
         mail = message(From=ADDRESS, To=ADDRESS, Message_ID=f"<3.{ADDRESS}>")
         headers = {"Authorization": f"Bearer {tokens[2]}", "Content-Type": "message/rfc822"}
         for recipient in ("support@acme.example", ADDRESS):

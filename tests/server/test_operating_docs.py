@@ -18,6 +18,7 @@ from domain.lookup import LookupStatus, LookupTrigger
 from server.cli import app
 from server.settings import PREFIX, Settings
 from tests.docs.page import REPOSITORY, Page, code_in
+from tests.stage.front_end import NO_TLS
 from tests.stage.process import DISQUA, free_port
 from tests.stage.shell import PATIENCE
 
@@ -94,7 +95,7 @@ def test_every_role_is_described() -> None:
 
 
 async def test_every_metric_is_described_with_its_labels_and_their_values(helpdesk: Helpdesk) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         scraped = (await client.get(f"{helpdesk.base_url}/metrics")).text
     families = list(text_string_to_metric_families(scraped))
     rows = {code_in(row["metric"])[0]: row["labels"] for row in PAGE.table("metric", "labels")}

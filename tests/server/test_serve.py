@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.stage.crm import FOUND
-from tests.stage.front_end import FrontEnd, receive, send
+from tests.stage.front_end import NO_TLS, FrontEnd, receive, send
 from tests.stage.helpdesk import CREATE_CONNECTOR, LIST, WATCH, message
 from tests.stage.process import free_port, serving
 from tests.stage.waiting import eventually, in_thread
@@ -108,7 +108,7 @@ async def test_it_says_where_it_serves_and_the_embedded_database_is_made_by_itse
         line = await in_thread(process.stderr.readline)
         found = re.search(r"serving .* api=http://127\.0\.0\.1:(\d+)/graphql mail=lmtp://127\.0\.0\.1:(\d+)$", line)
         assert found, line
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
             ready = await client.get(f"http://127.0.0.1:{found[1]}/readyz")
         with socket.create_connection(("127.0.0.1", int(found[2])), timeout=10) as connection:
             greeting = await in_thread(connection.recv, 512)
@@ -129,7 +129,7 @@ async def test_it_listens_on_ipv6_too(terminal: Terminal) -> None:
         line = await in_thread(process.stderr.readline)
         found = re.search(r"api=http://\[::1\]:(\d+)/graphql mail=smtp://\[::1\]:(\d+)$", line)
         assert found, line
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
             ready = await client.get(f"http://[::1]:{found[1]}/readyz")
     finally:
         process.terminate()
@@ -215,7 +215,7 @@ async def _events(desk: Desk, ticket_id: str) -> AsyncIterator[asyncio.Task[None
         headers = {"Authorization": f"Bearer {desk.front_end.token}", "Accept": "text/event-stream"}
         document = {"query": WATCH, "variables": {"id": ticket_id}}
         async with (
-            httpx.AsyncClient(trust_env=False, timeout=30) as client,
+            httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=30) as client,
             client.stream("POST", f"{desk.served.base_url}/graphql", json=document, headers=headers) as response,
         ):
             try:

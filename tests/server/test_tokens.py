@@ -281,6 +281,20 @@ async def test_a_workspace_made_after_a_refusal_is_known_at_once(ours: Tokens, d
     assert await ours.authenticate(ours.issue(made, Role.AGENT, name=None, ttl=HOUR)) is not None
 
 
+async def test_a_workspace_that_is_known_is_not_looked_up_again(
+    ours: Tokens, database: Database, workspace_id: WorkspaceId, tmp_path: Path
+) -> None:
+    token = ours.issue(workspace_id, Role.AGENT, name=None, ttl=HOUR)
+    assert await ours.authenticate(token) is not None
+
+    await database.close()
+    (moved := tmp_path / "away").mkdir()
+    for file in tmp_path.glob("disqua.sqlite3*"):
+        file.rename(moved / file.name)
+
+    assert await ours.authenticate(token) is not None
+
+
 # The identity provider's
 
 

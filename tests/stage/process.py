@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.stage.front_end import NO_TLS
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ async def serving(data_dir: Path, *, port: int, mail_port: int, **settings: str)
 
     async def ready() -> bool:
         assert process.returncode is None, log.read_text()
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
             try:
                 return (await client.get(f"{served.base_url}/readyz")).status_code == 200
             except httpx.TransportError:
