@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 DOTS: Final = "•••"
 
 _LAYERS = 3  # of escapes: two that an endpoint puts around an echo, and the JSON of its answer
+_MIN_TORN = 8
+_TORN_ESCAPE = re.compile(r"(?:%[0-9a-fA-F]?|\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 _CREDENTIALS = re.compile(r"(?:apikey|basic|bearer|token) +(\S{8,})", re.IGNORECASE)
 
 
@@ -47,6 +49,20 @@ class Secret:
             pieces += [text[rest:start], DOTS]
             rest = end
         return "".join([*pieces, text[rest:]])
+
+    def hide_torn_end(self, text: str) -> str:
+        """Hide what is left of an echo at the end of a text that was cut off, from eight characters on."""
+        whole = _TORN_ESCAPE.sub("", text)
+        starts = [*self._torn_starts(whole)]
+        return f"{whole[: min(starts)]}{DOTS}" if starts else text
+
+    def _torn_starts(self, text: str) -> Iterator[int]:
+        yield from _torn(self._echoes, text)
+        for spelling in self._spellings:
+            plain = spelling.read(text)
+            if plain != text:
+                source = spelling.positions(text)
+                yield from (source[start] for start in _torn(self._echoes, plain))
 
     def _echoes_in(self, text: str, layers: int) -> Iterator[Span]:
         for echo in self._echoes:
@@ -123,6 +139,15 @@ def _occurrences(echo: str, text: str) -> Iterator[Span]:
         end = start + len(echo)
         yield start, end
         start = text.find(echo, end)
+
+
+def _torn(echoes: Iterable[str], text: str) -> Iterator[int]:
+    """Where the beginnings of echoes start with which the text ends."""
+    for echo in echoes:
+        for length in range(len(echo) - 1, _MIN_TORN - 1, -1):
+            if text.endswith(echo[:length]):
+                yield len(text) - length
+                break
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

@@ -133,6 +133,6 @@ def _page(node: FieldNode, field: GraphQLField) -> int:
         case None:
             return int(field.args["first"].default_value)
         case IntValueNode(value=digits) if len(digits) <= len(str(MAX_PAGE)):
-            return int(digits)
+            return max(int(digits), 0)  # a negative one is refused later and must not pay for others here
         case _:
             return MAX_PAGE

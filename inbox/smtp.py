@@ -64,6 +64,8 @@ class _Dialogue:
         except TimeoutError:
             _log.warning("a mail was not stored in time")
             replies = dict.fromkeys(envelope.rcpt_tos, _TRY_AGAIN)
+        except Exception as error:  # noqa: BLE001 - whatever it was, each recipient is told to try again
+            replies = dict.fromkeys(envelope.rcpt_tos, await self.handle_exception(error))
         if isinstance(server, LMTP):
             return "\r\n".join(replies[recipient] for recipient in envelope.rcpt_tos)  # RFC 2033, 4.2: one for each
         return min(replies.values(), key=_goodness)
@@ -113,6 +115,12 @@ class _RoomyLines(SMTP):
 
 class _RoomyLmtp(_RoomyLines, LMTP):
     """LMTP with roomy lines."""
+
+    async def push(self, status: Any) -> None:  # noqa: ANN401 - str or bytes, as aiosmtpd likes
+        """What refuses a message after DATA is said once for each recipient (RFC 2033, 4.2)."""
+        refuses_message = str(status).startswith(("500 Line too long", "552 Error: Too much mail data"))
+        for _ in range(max(len(self.envelope.rcpt_tos), 1) if refuses_message and self.envelope else 1):
+            await super().push(status)
 
 
 async def listen(parser: Parser, reception: Reception, *, host: str, port: int, lmtp: bool = False) -> asyncio.Server:

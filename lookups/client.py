@@ -19,7 +19,6 @@ from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, Tra
 from domain.answer import AnswerWarning, Reading, read_answer
 from domain.failure import Failure, FailureKind
 from domain.lookup import BUDGET, Outcome
-from domain.secret import DOTS
 from domain.ticket import storable
 from lookups.guard import BlockedAddress, GuardedResolver, look_up
 from lookups.wire import Heard, Wire, target
@@ -37,7 +36,6 @@ MAX_BODY: Final = 65_536
 """Bytes of an answer."""
 
 _NO_CONTENT = frozenset({204, 205})
-_MIN_TORN_ECHO = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,13 +209,5 @@ def _as_text(heard: Heard, secret: Secret | None) -> str | None:
     """The body for the log: storable, and without the secret."""
     text = storable(heard.body[:MAX_BODY].decode("utf-8", "replace"))
     if secret is not None:
-        text = _without_torn_echo(secret.hide_in(text), secret.reveal())
+        text = secret.hide_torn_end(secret.hide_in(text))
     return text or None
-
-
-def _without_torn_echo(text: str, value: str) -> str:
-    """A body that was cut inside an echo still ends with most of the secret."""
-    for length in range(len(value) - 1, _MIN_TORN_ECHO - 1, -1):
-        if text.endswith(value[:length]):
-            return text[:-length] + DOTS
-    return text

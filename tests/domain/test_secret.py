@@ -239,3 +239,23 @@ def test_secrets_compare_by_value_and_with_nothing_else() -> None:
     assert Secret(VALUE) != VALUE
     assert len({Secret(VALUE), Secret(VALUE), Secret("other")}) == 2
     assert hash(Secret(VALUE)) != hash(VALUE)
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        "tajne-heslo-12",
+        base64.b64encode(b"tajne-heslo-123").decode()[:-2],
+        "tajn%65-heslo-12",
+        "".join(f"%{ord(character):02x}" for character in "tajne-heslo-12"),
+        "tajn%65-heslo-1%3",
+        r"tajn\u0065-heslo-12\u00",
+    ],
+)
+def test_what_is_left_of_an_echo_at_a_torn_end_is_hidden(torn: str) -> None:
+    assert Secret("tajne-heslo-123").hide_torn_end(f'{{"echo": "{torn}') == f'{{"echo": "{DOTS}'
+
+
+@pytest.mark.parametrize("text", ["", "nothing of it", "100%", "tajne-h", "tajne-heslo-12 and more", "%6e%6f"])
+def test_an_end_that_is_no_beginning_of_an_echo_stays(text: str) -> None:
+    assert Secret("tajne-heslo-123").hide_torn_end(text) == text

@@ -6,11 +6,14 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from domain.identity import Role
+from graph.endpoint import Door, Endpoint
 from graph.errors import ErrorCode, without_values
+from graph.schema import build_schema
 from persistence.encryption import new_key_entry
 from tests.graph.desk import open_ticket, post, tamper, tidy
 from tests.stage.crm import FOUND
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from domain.identity import Principal
     from tests.stage.crm import Crm
     from tests.stage.helpdesk import Helpdesk
 
@@ -84,6 +88,20 @@ async def test_a_value_of_ours_that_the_schema_does_not_allow_is_our_fault(helpd
 
     assert tidy(answer) == (200, "INTERNAL")
     assert answer.json()["errors"][0]["message"] == INTERNAL
+
+
+async def test_what_nobody_expected_before_the_operation_says_nothing_either(helpdesk: Helpdesk) -> None:
+    async def authenticate(token: str) -> Principal | None:
+        raise RuntimeError(token)
+
+    endpoint = Endpoint(build_schema(), helpdesk.parts.endpoint().services, Door(authenticate=authenticate))
+    with capture_logs() as logged:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://here") as client:
+            answer = await client.post("/graphql", headers={"Authorization": f"Bearer {SECRET}"})
+
+    assert tidy(answer) == (500, "INTERNAL")
+    assert answer.json()["errors"][0]["message"] == INTERNAL
+    assert [line["request_id"] for line in logged] == [answer.headers["X-Request-Id"]]
 
 
 # Suggestions.

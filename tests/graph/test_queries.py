@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from domain.identity import Role, support_address
-from tests.graph.desk import LOOKUP, PANEL, TICKET_MEMBERS, open_ticket, stock
+from tests.graph.desk import LOOKUP, PANEL, TICKET_MEMBERS, open_ticket, stock, tamper, tidy
 from tests.stage.crm import FOUND, NOT_FOUND, response
 from tests.stage.front_end import FrontEnd, receive, send
 from tests.stage.helpdesk import SUPPORT, message
@@ -65,6 +65,13 @@ async def test_the_viewer_is_whoever_holds_the_token(helpdesk: Helpdesk) -> None
     assert await helpdesk.agent.ask(query) == {"viewer": {"name": "Test", "role": "AGENT", "workspace": workspace}}
     assert await helpdesk.admin.ask(query) == {"viewer": {"name": "Test", "role": "ADMIN", "workspace": workspace}}
     assert await nameless.ask(query) == {"viewer": {"name": None, "role": "AGENT", "workspace": workspace}}
+
+
+async def test_a_token_for_a_workspace_that_is_gone_is_not_valid(helpdesk: Helpdesk, tmp_path: Path) -> None:
+    await helpdesk.agent.ask("{ viewer { name } }")
+    tamper(tmp_path / "data", "DELETE FROM workspaces")
+
+    assert tidy(await helpdesk.agent.post("{ viewer { name } }")) == (401, "UNAUTHENTICATED")
 
 
 # A ticket.

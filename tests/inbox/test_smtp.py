@@ -307,3 +307,20 @@ def _deliver(port: int, raw: bytes) -> float:
     with smtplib.SMTP("127.0.0.1", port, timeout=20) as connection:
         connection.sendmail("corpus@mail.example", [SUPPORT], raw)
     return time.monotonic() - started
+
+
+async def test_lmtp_refuses_once_for_each_recipient(tmp_path: Path) -> None:
+    async with open_helpdesk(tmp_path / "data", lmtp=True) as helpdesk:
+        await helpdesk.add_workspace("Other", "help@other.example")
+
+        def deliver(body: bytes) -> list[str]:
+            with start(helpdesk.mail_port, hello="LHLO") as dialogue:
+                dialogue.say(b"RCPT TO:<help@other.example>")
+                assert dialogue.say(b"DATA").startswith("354")
+                return [dialogue.say(body + b"\r\n.")[:3], dialogue.reply()[:3], dialogue.say(b"NOOP")[:3]]
+
+        assert await in_thread(deliver, b"x" * (MAX_BYTES + 100)) == ["552", "552", "250"]
+        with closing(sqlite3.connect(tmp_path / "data" / "disqua.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            assert await in_thread(deliver, message(From="jan@firma.cz")) == ["451", "451", "250"]
+            other.execute("ROLLBACK")

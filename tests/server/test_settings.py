@@ -173,7 +173,7 @@ def test_what_is_generated_is_for_the_owner_alone(terminal: Terminal) -> None:
     assert modes == {"data": 0o700, "disqua.sqlite3": 0o600, "encryption.keys": 0o600, "token.key": 0o600}
 
 
-@pytest.mark.timeout(180)  # sixteen processes, on few processors
+@pytest.mark.timeout(180)  # a dozen processes, on few processors
 def test_commands_side_by_side_in_an_empty_folder_agree_on_one_set_of_keys(terminal: Terminal) -> None:
     names = [f"Acme {number}" for number in range(8)]
     created = terminal.side_by_side(
@@ -181,13 +181,13 @@ def test_commands_side_by_side_in_an_empty_folder_agree_on_one_set_of_keys(termi
     )
     assert [ended.code for ended in created] == [0] * 8, created
 
-    issued = terminal.side_by_side([("token", "--workspace", ended.out.strip(), "--role", "agent") for ended in created])
-    assert [ended.code for ended in issued] == [0] * 8, issued
+    issued = terminal.side_by_side([("token", "--workspace", ended.out.strip(), "--role", "agent") for ended in created[:4]])
+    assert [ended.code for ended in issued] == [0] * 4, issued
 
     assert sorted(path.name for path in terminal.data_dir.iterdir()) == ["disqua.sqlite3", "encryption.keys", "token.key"]
     key = (terminal.data_dir / "token.key").read_text().strip().encode()
     workspaces = {jwt.decode(ended.out.strip(), key, algorithms=["HS256"])["workspace"] for ended in issued}
-    assert workspaces == {ended.out.strip() for ended in created}
+    assert workspaces == {ended.out.strip() for ended in created[:4]}
 
 
 def test_generated_keys_are_made_once(tmp_path: Path) -> None:

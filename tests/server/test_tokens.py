@@ -288,9 +288,7 @@ async def test_a_workspace_that_is_known_is_not_looked_up_again(
     assert await ours.authenticate(token) is not None
 
     await database.close()
-    (moved := tmp_path / "away").mkdir()
-    for file in tmp_path.glob("disqua.sqlite3*"):
-        file.rename(moved / file.name)
+    (tmp_path / "disqua.sqlite3").rename(tmp_path / "elsewhere")
 
     assert await ours.authenticate(token) is not None
 
