@@ -2,7 +2,7 @@
 
 PYTHON ?= python3.13 python3.12 python3.11 python3 python
 T ?= tests
-PARALLEL ?= -n 3 --dist worksteal
+PARALLEL ?= -n 2 --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -31,10 +31,11 @@ test: $(READY) ## Run the tests (T=tests/domain/test_answer.py for one file)
 
 coverage: $(READY) ## Run the tests and measure them: all of domain/ by branch, 95 % of everything
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PARALLEL)
+	$(BIN)/coverage run -m pytest $(PARALLEL) -m 'not timed'
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='domain/*' --fail-under=100
+	$(BIN)/pytest $(PARALLEL) -m timed
 
 check: lint types architecture schema-in-step coverage ## Check everything that CI checks
 

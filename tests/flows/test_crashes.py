@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.stage.crm import Crm, Request
 
+pytestmark = pytest.mark.timed
+
 MAILS = 100
 KILLS = 5
 TICKETS = """query ($after: String) {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.flows.desk import Desk
     from tests.stage.crm import Crm, Request
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timed]
 
 KNOWN = "known@firma.cz"
 STATUSES = "{ tickets(first: 100) { nodes { crmPanels { status refreshing } } } }"

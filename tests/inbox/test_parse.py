@@ -18,7 +18,7 @@ from inbox.parse import Parser
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timed]
 
 AUTHOR = "From: Jan Novák <jan@firma.cz>"
 

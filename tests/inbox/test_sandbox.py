@@ -19,6 +19,8 @@ from inbox.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.timed
+
 ROOT = Path(__file__).parents[2]
 TRICKS = """
 import fcntl, os, sys

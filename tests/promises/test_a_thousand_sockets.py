@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
+pytestmark = pytest.mark.timed
+
 SOCKETS = 1000
 AT_ONCE = 50
 

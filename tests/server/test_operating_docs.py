@@ -20,13 +20,14 @@ from server.settings import PREFIX, Settings
 from tests.docs.page import REPOSITORY, Page, code_in
 from tests.stage.front_end import NO_TLS
 from tests.stage.process import DISQUA, free_port
-from tests.stage.shell import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.stage.helpdesk import Helpdesk
+
+pytestmark = pytest.mark.timed
 
 PAGE = Page(REPOSITORY / "docs" / "operating.md")
 TOOLS = ("bash", "curl", "openssl", "sqlite3")
@@ -175,7 +176,7 @@ def test_what_the_page_tells_to_type_works_from_top_to_bottom(tmp_path: Path) ->
         env=kept,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=150,
         check=False,
     )
 

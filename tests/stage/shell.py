@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-PATIENCE = 90.0
+PATIENCE = 50.0  # less than a test may take, so that no process outlives its test
 _WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 """Root may open what its mode forbids, unless it lets go of these."""
 
