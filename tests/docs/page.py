@@ -140,4 +140,5 @@ def _cells(line: str) -> list[str]:
 
 GUIDE = Page(REPOSITORY / "docs" / "connector-guide.md")
 API = Page(REPOSITORY / "docs" / "api.md")
-PAGES = [Page(path) for path in sorted((REPOSITORY / "docs").rglob("*.md"))]
+_BESIDE_THE_CODE = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")]
+PAGES = [Page(path) for path in [*sorted((REPOSITORY / "docs").rglob("*.md")), *_BESIDE_THE_CODE]]
