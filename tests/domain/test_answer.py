@@ -451,7 +451,8 @@ def test_a_warning_says_what_was_expected() -> None:
 
 
 def test_a_warning_shows_a_short_piece_of_what_came() -> None:
-    assert warned(f'"name": "{"a" * 201}"') == [("name", f"string {'a' * 100}…")]
+    assert warned(f'"badge_color": "{"a" * 100}"') == [("badge_color", f"string {'a' * 100}")]
+    assert warned(f'"badge_color": "{"a" * 101}"') == [("badge_color", f"string {'a' * 100}…")]
 
 
 def test_an_answer_of_nothing_but_repairs_lists_a_hundred_and_counts_the_rest() -> None:
