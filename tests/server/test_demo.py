@@ -12,8 +12,6 @@ from tests.stage.process import DISQUA, environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timed
-
 
 @pytest.mark.timeout(90)
 async def test_the_demo_shows_every_outcome_and_ends_when_all_panels_have_settled(tmp_path: Path) -> None:
