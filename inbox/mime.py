@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
 _MAX_TEXT = 1_000_000
-_MAX_HTML = 1_000_000
+_MAX_HTML = 250_000
 _ENCODING = re.compile(r"[\w-]*")
 
 
