@@ -25,6 +25,12 @@ _T = TypeVar("_T")
 _DATABASE = "disqua.sqlite3"
 _MIN_TOKEN_KEY = 32
 _ORIGIN = re.compile(r"https?://(?:[^\s/?#@:\[\]*]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+(?:asyncpg|psycopg))?://")
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 _HELP_URL = "https://github.com/disqua/crm-connector/blob/main/docs/connector-guide.md"
 
@@ -86,16 +92,16 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"sqlite:///[^?]+", value):
-            message = "this version runs on SQLite only: sqlite:////path/to/file"
+        if value is not None and not (re.fullmatch(r"sqlite:///[^?]+", value) or _POSTGRESQL.match(value)):
+            message = "it must be sqlite:////path/to/file or postgresql://user:password@host/database"
             raise ValueError(message)
         return value
 
     @field_validator("redis_url")
     @classmethod
-    def _no_redis(cls, value: str | None) -> str | None:
-        if value is not None:
-            message = "this version runs in one process, without Redis; leave it unset"
+    def _known_redis(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"(rediss?://[^/]|unix://)", value):
+            message = "it must be redis://host:6379/0, rediss://… for TLS, or unix:///path/to/socket"
             raise ValueError(message)
         return value
 
@@ -154,7 +160,8 @@ class Settings(BaseSettings):
         """The database as SQLAlchemy's async engine wants it named."""
         if self.database_url is None:
             return f"sqlite+aiosqlite:///{quote(str(self.data_dir.resolve() / _DATABASE))}"
-        return self.database_url.replace("sqlite://", "sqlite+aiosqlite://", 1)
+        scheme, separator, rest = self.database_url.partition("://")
+        return f"{_DRIVERS.get(scheme, scheme)}{separator}{rest}"
 
     def key_ring(self) -> KeyRing:
         """The keys for secrets at rest: given, or generated into the data directory once."""

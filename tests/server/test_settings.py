@@ -55,6 +55,9 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
     [
         ("DATA_DIR", "/srv/disqua", Path("/srv/disqua")),
         ("DATABASE_URL", "sqlite:////srv/desk.sqlite3", "sqlite:////srv/desk.sqlite3"),
+        ("DATABASE_URL", "postgresql://disqua@db.example/desk", "postgresql://disqua@db.example/desk"),
+        ("REDIS_URL", "rediss://redis.example:6380/1", "rediss://redis.example:6380/1"),
+        ("REDIS_URL", "unix:///run/redis.sock", "unix:///run/redis.sock"),
         ("TOKEN_KEY", "ž" * 32, "ž" * 32),
         ("JWKS_URL", "https://id.example/keys", "https://id.example/keys"),
         ("LOOKUP_ALLOWED_NETWORKS", " 127.0.0.0/8, fd00::/8 ,", [ip_network("127.0.0.0/8"), ip_network("fd00::/8")]),
@@ -77,8 +80,8 @@ def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch, na
 
 WRONG = [
     ("ENV", "prod"),
-    ("DATABASE_URL", f"postgresql://disqua:{CANARY}@db.example/disqua"),
-    ("REDIS_URL", f"redis://:{CANARY}@redis.example"),
+    ("DATABASE_URL", f"mysql://disqua:{CANARY}@db.example/disqua"),
+    ("REDIS_URL", f"https://:{CANARY}@redis.example"),
     ("ENCRYPTION_KEYS", CANARY),
     ("TOKEN_KEY", CANARY[:31]),
     ("JWKS_URL", f"ftp://user:{CANARY}@id.example/keys"),
@@ -94,6 +97,10 @@ ALSO_WRONG = [
     ("DATABASE_URL", "sqlite://"),
     ("DATABASE_URL", "sqlite:///:memory:?cache=shared"),
     ("DATABASE_URL", "sqlite+pysqlite:////srv/desk.sqlite3"),
+    ("DATABASE_URL", "postgresql+psycopg2://db.example/desk"),
+    ("DATABASE_URL", "postgresql:db.example"),
+    ("REDIS_URL", "redis://"),
+    ("REDIS_URL", "localhost:6379"),
     ("ENCRYPTION_KEYS", f"k1:{CANARY}"),
     ("ENCRYPTION_KEYS", "k1:" + base64.b64encode(CANARY[:31].encode()).decode()),
     ("ENCRYPTION_KEYS", "k1:" + base64.b64encode(bytes(32)).decode()),
