@@ -22,6 +22,9 @@ GRACE: Final = timedelta(seconds=5)
 PER_CONNECTOR: Final = 8
 """Lookups under way at once for one connector, so that a slow endpoint cannot hold the others."""
 
+PER_WORKSPACE: Final = 32
+"""Lookups under way at once for one workspace, so that a company with many slow endpoints cannot hold the others."""
+
 Outcome = Answer | Failure
 
 

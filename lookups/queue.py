@@ -1,99 +1,137 @@
-"""Waking the runners of a connector: a bell for each, at most eight runners behind it.
+"""The bell: tells whoever runs lookups that a workspace has queued ones.
 
-The table of lookups is the queue; a ring only says that it is worth looking. Nothing piles up in memory,
-urgent lookups are found first because the table is asked for the next one each time, and a lost ring
-costs the time until the sweeper's next round.
+The table of lookups is the queue; a ring only says that it is worth looking, so it may be lost, late or heard twice. What
+a lost one costs is the time until the sweeper's next round.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
-from taskiq import InMemoryBroker
+from redis.exceptions import RedisError
+from taskiq import AsyncBroker, InMemoryBroker
+from taskiq.exceptions import TaskiqError
+from taskiq.receiver import Receiver
 
-from domain.identity import ConnectorId, WorkspaceId
-from domain.lookup import PER_CONNECTOR
-from persistence.database import DatabaseAway
+from domain.identity import WorkspaceId
+from lookups.lanes import Lanes
+from lookups.streams import Stream
 
 if TYPE_CHECKING:
-    from lookups.runner import Runner
+    from collections.abc import AsyncIterator, Callable
 
-_AT_ONCE = 512
-_FINISHING_SECONDS = 5.0
+_RING_SECONDS: Final = 0.5
+_SILENCE_SECONDS: Final = 1.0  # after a ring that failed: who rings does not wait again and again
+_MOVING_SECONDS: Final = 5.0
+_TASKS_AT_ONCE: Final = 64
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Lane:
-    """The runners of one connector in this process."""
-
-    runners: int = 0
-    rung: bool = False
-
-
 class Queue:
-    """Runs queued lookups inside this process, at most eight at once for one connector."""
+    """Rings for the lanes of this process, or over Redis for those of the workers.
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self._lanes: defaultdict[ConnectorId, _Lane] = defaultdict(_Lane)
-        self._slots = asyncio.Semaphore(_AT_ONCE)  # the in-memory broker has no bound of its own
-        self._broker = InMemoryBroker()
-        self._open = False
+    There are two bells, so that a lookup that an agent waits for goes before a backlog.
+    """
 
-        @self._broker.task("lookups.run_lane")
-        async def run_lane(workspace_id: str, connector_id: str) -> None:
-            await self._run_lane(WorkspaceId(UUID(workspace_id)), ConnectorId(UUID(connector_id)))
-
-        self._lane_task = run_lane
+    def __init__(self, lanes: Lanes, url: str | None = None, *, lost: Callable[[], None] = lambda: None) -> None:
+        """``url`` is Redis's, None for bells inside this process; ``lost`` is told of each ring that nobody can hear."""
+        self._bells = {
+            True: _Bell(_broker(url, "disqua:lookups:urgent"), lanes, urgent=True),
+            False: _Bell(_broker(url, "disqua:lookups"), lanes, urgent=False),
+        }
+        self._lost = lost
+        self._silent_until = 0.0
 
     async def open(self) -> None:
-        """Begin to take rings."""
-        await self._broker.startup()
-        self._open = True
+        """Begin to ring, whether Redis is there or not."""
+        for bell in self._bells.values():
+            await bell.broker.startup()
 
     async def close(self) -> None:
-        """Take no more rings and give the lookups under way time to finish."""
-        self._open = False
-        try:
-            async with asyncio.timeout(_FINISHING_SECONDS):
-                await self._broker.wait_all()
-        except TimeoutError:
-            _log.warning("lookups were still under way at the end")
-        await self._broker.shutdown()
+        """Ring no more."""
+        for bell in self._bells.values():
+            await bell.broker.shutdown()
 
-    async def ring(self, workspace_id: WorkspaceId, connector_id: ConnectorId) -> None:
-        """Say that the connector has queued lookups; returns at once."""
-        lane = self._lanes[connector_id]
-        lane.rung = True
-        if self._open and lane.runners < PER_CONNECTOR:
-            lane.runners += 1
-            await self._lane_task.kiq(str(workspace_id), str(connector_id))
-
-    async def _run_lane(self, workspace_id: WorkspaceId, connector_id: ConnectorId) -> None:
-        lane = self._lanes[connector_id]
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Hear what rings over Redis until the block ends."""
+        finished = asyncio.Event()
+        listeners = [asyncio.create_task(bell.listen(finished)) for bell in self._bells.values()]
+        moving = asyncio.create_task(self._keep_moving())
         try:
-            while self._open:
-                lane.rung = False
-                if not await self._run_next(workspace_id, connector_id) and not lane.rung:
-                    break
-        except DatabaseAway:
-            _log.warning("lookups wait for the database", connector_id=str(connector_id))
+            yield
         finally:
-            lane.runners -= 1
-            if not lane.runners:
-                del self._lanes[connector_id]
+            moving.cancel()
+            finished.set()
+            await asyncio.gather(moving, *listeners, return_exceptions=True)
 
-    async def _run_next(self, workspace_id: WorkspaceId, connector_id: ConnectorId) -> bool:
-        async with self._slots:
-            prepared = await self._runner.claim(workspace_id, connector_id)
-            if prepared is None:
-                return False
-            await self.ring(workspace_id, connector_id)  # where one was queued there may be more
-            await self._runner.run(prepared)
-        return True
+    async def ring(self, workspace_id: WorkspaceId, *, urgent: bool) -> None:
+        """Say that the workspace has queued lookups; never raises, for they stand in the table anyway."""
+        if monotonic() < self._silent_until:
+            self._lost()
+            return
+        try:
+            async with asyncio.timeout(_RING_SECONDS):
+                await self._bells[urgent].look.kiq(str(workspace_id))
+        except (TaskiqError, RedisError, OSError, TimeoutError) as error:
+            self._silent_until = monotonic() + _SILENCE_SECONDS
+            self._lost()
+            _log.warning("a ring is lost", workspace_id=str(workspace_id), error=type(error).__name__)
+
+    async def reachable(self) -> bool:
+        """Whether a ring could be heard now."""
+        return all([await bell.broker.reachable() for bell in self._bells.values() if isinstance(bell.broker, Stream)])
+
+    async def _keep_moving(self) -> None:
+        """Have the streams pass on what a dead worker had read: they do so only behind a new message."""
+        while True:
+            await asyncio.sleep(_MOVING_SECONDS)
+            for bell in self._bells.values():
+                await bell.keep_moving()
+
+
+class _Bell:
+    """One broker with its tasks."""
+
+    def __init__(self, broker: AsyncBroker, lanes: Lanes, *, urgent: bool) -> None:
+        self.broker = broker
+
+        @broker.task("look")
+        async def look(workspace_id: str) -> None:
+            claims = lanes.ring(WorkspaceId(UUID(workspace_id)), urgent=urgent)
+            if claims is not None and broker.is_worker_process:
+                await asyncio.wait([claims])  # a process without a free slot leaves the next message to another one
+
+        @broker.task("tick")
+        async def tick() -> None:
+            """Mean nothing."""
+
+        self.look, self.tick = look, tick
+
+    async def listen(self, finished: asyncio.Event) -> None:
+        """Hear until it is finished."""
+        self.broker.is_worker_process = True
+        while not finished.is_set():
+            receiver = Receiver(self.broker, run_startup=False, validate_params=False, max_async_tasks=_TASKS_AT_ONCE)
+            try:
+                await receiver.listen(finished)
+            except Exception:  # noqa: BLE001 - whatever it was, the next one listens on
+                _log.exception("listening to the queue failed")
+                await asyncio.sleep(_SILENCE_SECONDS)
+
+    async def keep_moving(self) -> None:
+        """Send a message that means nothing."""
+        if isinstance(self.broker, Stream):
+            await self.broker.tidy()
+            with suppress(TaskiqError, TimeoutError):
+                async with asyncio.timeout(_RING_SECONDS):
+                    await self.tick.kiq()
+
+
+def _broker(url: str | None, name: str) -> AsyncBroker:
+    return InMemoryBroker() if url is None else Stream(url, name)

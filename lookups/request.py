@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """The connectors that were asked, or are being asked already, about a ticket's requester."""
+    """The connectors that were asked, or are being asked already, about a ticket's requester; ``urgent`` if an agent waits."""
 
     ticket: Ticket
     connectors: Sequence[ConnectorId] = ()
+    urgent: bool = False
 
 
 def wanted(standings: Sequence[ConnectorStanding], occasion: Occasion, now: datetime) -> list[ConnectorId]:
@@ -44,7 +45,7 @@ async def request_lookups(
     if ticket.requester is not None:
         for connector_id in connectors:
             await store.lookups.queue(connector_id, ticket.id, ticket.requester.email, occasion.trigger, now)
-    return Requested(ticket, connectors)
+    return Requested(ticket, connectors, urgent=occasion.trigger.urgent)
 
 
 class Dispatch:
@@ -62,5 +63,5 @@ class Dispatch:
             topics.append(requester_topic(ticket.requester.email))
         if topics:
             await self._updates.announce(ticket.workspace_id, *topics)
-        for connector_id in requested.connectors:
-            await self._queue.ring(ticket.workspace_id, connector_id)
+        if requested.connectors:
+            await self._queue.ring(ticket.workspace_id, urgent=requested.urgent)

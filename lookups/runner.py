@@ -73,10 +73,10 @@ class Runner:
         self._observe = observe
         self._plain_http = plain_http
 
-    async def claim(self, workspace_id: WorkspaceId, connector_id: ConnectorId) -> Prepared | None:
-        """Take the connector's next queued lookup; None when there is none."""
+    async def claim(self, workspace_id: WorkspaceId, *, urgent_only: bool = False) -> Prepared | None:
+        """Take the workspace's next queued lookup; None when there is none, or enough are under way."""
         async with self._database.workspace(workspace_id, power_safe=False) as store:
-            claim = await store.lookups.claim_next(connector_id, self._now())
+            claim = await store.lookups.claim_next(self._now(), urgent_only=urgent_only)
             return None if claim is None else Prepared(claim, await self._question(store, claim))
 
     async def run(self, prepared: Prepared) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from lookups.queue import Queue
+    from lookups.lanes import Lanes
     from lookups.runner import Runner
     from persistence.database import Database
 
@@ -24,11 +25,21 @@ _log = structlog.get_logger(__name__)
 class Sweeper:
     """Goes round at the start and every two seconds."""
 
-    def __init__(self, database: Database, queue: Queue, runner: Runner, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        lanes: Lanes,
+        runner: Runner,
+        *,
+        now: Callable[[], datetime],
+        patience: timedelta = timedelta(0),
+    ) -> None:
+        """Leaves what has been queued for less than ``patience`` to the workers."""
         self._database = database
-        self._queue = queue
+        self._lanes = lanes
         self._runner = runner
         self._now = now
+        self._patience = patience
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Sweep until cancelled; a round that fails is told and the next one tries again."""
@@ -42,11 +53,15 @@ class Sweeper:
             await sleep(_ROUND_SECONDS)
 
     async def sweep(self) -> None:
-        """End what was abandoned and wake the runners of every connector with queued lookups."""
+        """End what was abandoned and wake the lanes of every workspace with queued lookups."""
         async with self._database.operator_reading() as store:
             abandoned = await store.lookups.abandoned(self._now())
-            waiting = await store.lookups.waiting()
+            waiting = await store.lookups.waiting(before=self._now() - self._patience)
         for claim in abandoned:
             await self._runner.interrupt(claim)
-        for workspace_id, connector_id in waiting:
-            await self._queue.ring(workspace_id, connector_id)
+        if waiting and self._patience:
+            _log.warning("lookups wait for a worker, so this process runs them: is `disqua worker` running?")
+        for workspace in waiting:
+            self._lanes.ring(workspace.workspace_id)
+            if workspace.urgent:
+                self._lanes.ring(workspace.workspace_id, urgent=True)

@@ -11,20 +11,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, case, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.answer import AnswerWarning
 from domain.failure import Failure, FailureKind
 from domain.identity import ConnectorId, EmailAddress, LookupId, TicketId, WorkspaceId
-from domain.lookup import BUDGET, GRACE, Lookup, LookupStatus, LookupTrigger, Outcome, status_of
-from persistence.tables import lookups, new_id
+from domain.lookup import BUDGET, GRACE, PER_CONNECTOR, PER_WORKSPACE, Lookup, LookupStatus, LookupTrigger, Outcome, status_of
+from persistence.tables import connectors, lookups, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row, ScalarSelect
+    from sqlalchemy import Row, ScalarSelect, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -58,6 +58,14 @@ class Ending:
     duration: timedelta | None = None
     warnings: Sequence[AnswerWarning] = ()
     response: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A workspace with queued lookups; ``urgent`` when an agent waits for one of them."""
+
+    workspace_id: WorkspaceId
+    urgent: bool
 
 
 class LookupStore:
@@ -101,13 +109,15 @@ class LookupStore:
             )
         return False
 
-    async def claim_next(self, connector_id: ConnectorId, now: datetime) -> Claim | None:
-        """Claim the connector's next queued lookup, urgent ones first; None when there is none."""
-        following = func.coalesce(self._oldest_queued(connector_id, urgent=True), self._oldest_queued(connector_id, urgent=False))
+    async def claim_next(self, now: datetime, *, urgent_only: bool = False) -> Claim | None:
+        """Claim the lookup that is next in the workspace; None when none is queued or as many run as may run at once.
+
+        Urgent ones go first, then those of the connector that has the fewest running, then the oldest.
+        """
         token = uuid4()
         statement = (
             update(lookups)
-            .where(lookups.c.id == following, _QUEUED)
+            .where(lookups.c.id == self._next(urgent_only=urgent_only), _QUEUED)
             .values(claim=token, claimed_until=now + BUDGET + GRACE)
             .returning(lookups)
         )
@@ -163,21 +173,44 @@ class LookupStore:
         rows = await self._connection.execute(statement.order_by(lookups.c.id.desc()).limit(count))
         return [_lookup(row) for row in rows]
 
-    def _oldest_queued(self, connector_id: ConnectorId, *, urgent: bool) -> ScalarSelect[UUID]:
-        """Read from one end of an index: the length of a backlog does not matter."""
+    def _next(self, *, urgent_only: bool) -> ScalarSelect[UUID]:
+        """Read from the ends of indexes, one connector after the other: the length of a backlog does not matter."""
+        urgent = self._oldest_queued(urgent=True)
+        queued = urgent if urgent_only else func.coalesce(urgent, self._oldest_queued(urgent=False))
+        running = self._running()
+        of_connector = running.where(lookups.c.connector_id == connectors.c.id).correlate(connectors).scalar_subquery()
+        heads = (
+            select(queued.label("id"), urgent.is_(None).label("patient"), of_connector.label("running"))
+            .where(connectors.c.workspace_id == self._workspace_id)
+            .subquery("heads")
+        )
+        return (
+            select(heads.c.id)
+            .where(heads.c.id.is_not(None), heads.c.running < PER_CONNECTOR, running.scalar_subquery() < PER_WORKSPACE)
+            .order_by(heads.c.patient, heads.c.running, heads.c.id)
+            .limit(1)
+            .scalar_subquery()
+        )
+
+    def _oldest_queued(self, *, urgent: bool) -> ScalarSelect[UUID]:
         return (
             select(lookups.c.id)
             .where(
                 lookups.c.workspace_id == self._workspace_id,
-                lookups.c.connector_id == connector_id,
+                lookups.c.connector_id == connectors.c.id,
                 lookups.c.urgent == urgent,
                 _QUEUED,
             )
             .order_by(lookups.c.id)
             .limit(1)
-            .with_for_update(skip_locked=True)
+            .correlate(connectors)
             .scalar_subquery()
         )
+
+    def _running(self) -> Select[int]:
+        """Tests stand apart: they wait for nothing and hold nothing up."""
+        mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.ticket_id.is_not(None), _RUNNING)
+        return select(func.count()).select_from(lookups).where(mine)
 
     def _columns(
         self,
@@ -211,16 +244,19 @@ class OpenLookups:
         statement = select(lookups).where(_RUNNING, lookups.c.claimed_until < now)
         return [_claim(row, row.claim) for row in await self._connection.execute(statement)]
 
-    async def waiting(self) -> list[tuple[WorkspaceId, ConnectorId]]:
-        """The connectors with queued lookups."""
-        statement = select(lookups.c.workspace_id, lookups.c.connector_id).where(_QUEUED).distinct()
-        return [(row.workspace_id, row.connector_id) for row in await self._connection.execute(statement)]
+    async def waiting(self, *, before: datetime) -> list[Waiting]:
+        """The workspaces with lookups that have been queued since ``before`` or longer."""
+        urgent = func.max(case((lookups.c.urgent, 1), else_=0)).label("urgent")
+        queued_long = and_(_QUEUED, lookups.c.requested_at <= before)
+        statement = select(lookups.c.workspace_id, urgent).where(queued_long).group_by(lookups.c.workspace_id)
+        rows = await self._connection.execute(statement)
+        return [Waiting(WorkspaceId(row.workspace_id), urgent=bool(row.urgent)) for row in rows]
 
     async def depth(self) -> dict[str, int]:
         """How many lookups are queued and how many are running."""
-        statement = select(func.count(), func.count(lookups.c.claim)).where(_OPEN)
-        waiting_or_running, running = (await self._connection.execute(statement)).one()
-        return {"queued": waiting_or_running - running, "running": running}
+        queued, running = (select(func.count()).where(state).scalar_subquery() for state in (_QUEUED, _RUNNING))
+        row = (await self._connection.execute(select(queued.label("queued"), running.label("running")))).one()
+        return {"queued": row.queued, "running": row.running}
 
 
 def _claim(row: Row[Any], token: UUID) -> Claim:

@@ -143,12 +143,20 @@ class LookupRow(SQLModel, table=True):
             postgresql_where=text("completed_at IS NULL AND ticket_id IS NOT NULL"),
         ),
         Index(
-            "ix_lookups_open",
+            "ix_lookups_queued",
+            "workspace_id",
             "connector_id",
             "urgent",
             "id",
-            sqlite_where=text("completed_at IS NULL"),
-            postgresql_where=text("completed_at IS NULL"),
+            sqlite_where=text("completed_at IS NULL AND claim IS NULL"),
+            postgresql_where=text("completed_at IS NULL AND claim IS NULL"),
+        ),
+        Index(
+            "ix_lookups_running",
+            "workspace_id",
+            "connector_id",
+            sqlite_where=text("completed_at IS NULL AND claim IS NOT NULL"),
+            postgresql_where=text("completed_at IS NULL AND claim IS NOT NULL"),
         ),
         Index(None, "connector_id", "id"),
     )

@@ -25,6 +25,7 @@ from inbox.parse import Parser
 from inbox.receive import Reception
 from lookups.client import LookupClient
 from lookups.guard import Guard
+from lookups.lanes import Lanes
 from lookups.queue import Queue
 from lookups.request import Dispatch
 from lookups.runner import Runner
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 
+_PATIENCE_WITH_WORKERS = timedelta(seconds=10)
+
+
 @dataclass(frozen=True, slots=True)
 class MailDoor:
     """Where mail is taken; port 0 takes any free one."""
@@ -55,7 +59,7 @@ class MailDoor:
 
 
 class Parts:
-    """Everything that runs in one process; building does no I/O, ``running`` opens it."""
+    """Everything that runs in one process; building does no I/O, ``serving`` or ``working`` opens it."""
 
     def __init__(self, settings: Settings, *, patience: timedelta = timedelta(seconds=10)) -> None:
         """``patience`` is for readers of the API that take nothing any more."""
@@ -64,7 +68,6 @@ class Parts:
         self.database = open_database(settings)
         self.tokens = open_tokens(settings, self.database)
         self.metrics = Metrics(self.database)
-        self.health = Health(self.database)
         self.guard = Guard(allowed_networks=settings.lookup_allowed_networks)
         self.client = LookupClient(self.guard, ca_file=settings.lookup_ca_file)
         self.updates = Updates()
@@ -76,8 +79,9 @@ class Parts:
             observe=self.metrics.lookup_ended,
             plain_http=not settings.production,
         )
-        self.queue = Queue(self.runner)
-        self.sweeper = Sweeper(self.database, self.queue, self.runner, now=utc_now)
+        self.lanes = Lanes(self.runner)
+        self.queue = Queue(self.lanes, settings.redis_url, lost=self.metrics.rings_lost.inc)
+        self.health = Health(self.database, queue=self.queue.reachable, updates=lambda: self.updates.connected)
         self.dispatch = Dispatch(self.queue, self.updates)
         self.parser = Parser()
         self.reception = Reception(
@@ -94,23 +98,42 @@ class Parts:
             await self.database.close()
 
     @asynccontextmanager
-    async def running(self, mail: MailDoor | None) -> AsyncIterator[None]:
-        """Open from the inside out, close from the outside in."""
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.database.close)
-            await bring_up_to_date(self.settings, self.database)
-            await stack.enter_async_context(self.client)
+    async def serving(self, mail: MailDoor | None) -> AsyncIterator[None]:
+        """Take mail and answer; with Redis, lookups are left to the workers as long as they come to them."""
+        patience = _PATIENCE_WITH_WORKERS if self.settings.redis_url else timedelta(0)
+        async with self._looking_up(patience), AsyncExitStack() as stack:
             await stack.enter_async_context(self.parser)
-            await self.updates.open()
-            stack.push_async_callback(self.updates.close)
-            await self.queue.open()
-            stack.push_async_callback(self.queue.close)
-            stack.push_async_callback(_cancel, asyncio.create_task(self.sweeper.run()))
             if mail is not None:
                 server = await smtp.listen(self.parser, self.reception, host=mail.host, port=mail.port, lmtp=mail.lmtp)
                 self.mail_address = f"{'lmtp' if mail.lmtp else 'smtp'}://{name_of(server.sockets[0])}"
                 stack.callback(server.close)
             stack.callback(self._stop)
+            yield
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Run lookups for every process over the same database and Redis."""
+        async with self._looking_up(timedelta(0)), self.queue.listening():
+            try:
+                yield
+            finally:
+                self._stop()
+
+    @asynccontextmanager
+    async def _looking_up(self, patience: timedelta) -> AsyncIterator[None]:
+        """Open from the inside out, close from the outside in."""
+        sweeper = Sweeper(self.database, self.lanes, self.runner, now=utc_now, patience=patience)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.database.close)
+            await bring_up_to_date(self.settings, self.database)
+            await stack.enter_async_context(self.client)
+            await self.updates.open()
+            stack.push_async_callback(self.updates.close)
+            await self.queue.open()
+            stack.push_async_callback(self.queue.close)
+            self.lanes.open()
+            stack.push_async_callback(self.lanes.close)
+            stack.push_async_callback(_cancel, asyncio.create_task(sweeper.run()))
             yield
 
     def _stop(self) -> None:
@@ -143,7 +166,7 @@ def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with parts.running(mail):
+        async with parts.serving(mail):
             yield
 
     endpoint = parts.endpoint()

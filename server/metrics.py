@@ -44,6 +44,9 @@ class Metrics:
             registry=self.registry,
         )
         self._open = Gauge("disqua_lookups_open", "Lookups that wait or run.", ["state"], registry=self.registry)
+        self.rings_lost = Counter(
+            "disqua_rings_lost_total", "Rings for queued lookups that Redis did not take.", registry=self.registry
+        )
         self.sockets = Gauge("disqua_sockets", "Open WebSockets.", registry=self.registry)
         self._database_up = Gauge("disqua_database_up", "1 when the database answers.", registry=self.registry)
         self._database_seconds = Gauge(

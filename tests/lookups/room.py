@@ -19,6 +19,7 @@ from domain.ticket import Requester
 from lookups.client import LookupClient
 from lookups.connectors import create_connector
 from lookups.guard import Guard
+from lookups.lanes import Lanes
 from lookups.queue import Queue
 from lookups.request import Dispatch, request_lookups
 from lookups.runner import Runner
@@ -67,9 +68,10 @@ class Room:
     observed: list[tuple[LookupTrigger, LookupStatus, timedelta]]
 
     def __post_init__(self) -> None:
-        self.queue = Queue(self.runner)
+        self.lanes = Lanes(self.runner)
+        self.queue = Queue(self.lanes)
         self.dispatch = Dispatch(self.queue, self.updates)
-        self.sweeper = Sweeper(self.database, self.queue, self.runner, now=self.clock.now)
+        self.sweeper = Sweeper(self.database, self.lanes, self.runner, now=self.clock.now)
 
     async def add_workspace(self, address: str) -> WorkspaceId:
         async with self.database.operator() as store:
@@ -184,10 +186,12 @@ async def arrived(crm: Crm, count: int, path: str = "/lookup") -> list[Request]:
 
 
 @asynccontextmanager
-async def at_work(room: Room) -> AsyncIterator[Queue]:
-    """The room's queue, open."""
+async def at_work(room: Room) -> AsyncIterator[Lanes]:
+    """The room's queue and lanes, open."""
     await room.queue.open()
+    room.lanes.open()
     try:
-        yield room.queue
+        yield room.lanes
     finally:
+        await room.lanes.close()
         await room.queue.close()

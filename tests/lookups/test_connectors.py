@@ -50,7 +50,7 @@ async def stored(room: Room, connector: Connector) -> tuple[Connector | None, Se
 async def asked(room: Room, connector: Connector, ticket: Ticket) -> Standing:
     """What is known once the connector has been asked."""
     await room.request(ticket, Occasion.REFRESH_ASKED)
-    prepared = await room.runner.claim(room.workspace_id, connector.id)
+    prepared = await room.runner.claim(room.workspace_id)
     assert prepared is not None
     await room.runner.run(prepared)
     return await room.standing(ticket, connector)
@@ -199,8 +199,8 @@ async def test_a_change_undoes_what_is_known_of_every_address_and_of_no_other_co
     tickets = [await room.open_ticket(f"{number}@firma.cz") for number in range(3)]
     for ticket in tickets:
         await room.request(ticket)
-        for asking in (connector, other):
-            prepared = await room.runner.claim(room.workspace_id, asking.id)
+        for _ in (connector, other):
+            prepared = await room.runner.claim(room.workspace_id)
             assert prepared is not None
             await room.runner.run(prepared)
 

@@ -67,7 +67,7 @@ async def test_one_that_is_under_way_is_joined_and_counts_as_requested(room: Roo
 
     joined = await room.request(second, Occasion.REFRESH_ASKED)
 
-    assert joined == Requested(second, [connector.id])
+    assert joined == Requested(second, [connector.id], urgent=True)
     (line,) = await room.log(connector)
     assert (line.trigger, line.ticket_id) == (LookupTrigger.TICKET, first.id)
 
@@ -120,7 +120,7 @@ async def test_freshness_is_judged_by_the_time_that_is_passed_in(room: Room, crm
     ticket = await room.open_ticket()
     await room.request(ticket)
     async with at_work(room):
-        await room.queue.ring(room.workspace_id, connector.id)
+        await room.queue.ring(room.workspace_id, urgent=False)
         await eventually(lambda: room.ended(connector))
     room.clock.let_pass(timedelta(hours=1) - timedelta(microseconds=1))
     assert (await room.request(ticket)).connectors == []

@@ -34,7 +34,7 @@ JAN = email_address("jan@firma.cz")
 
 
 async def claimed(room: Room, connector: Connector) -> Prepared:
-    prepared = await room.runner.claim(room.workspace_id, connector.id)
+    prepared = await room.runner.claim(room.workspace_id)
     assert prepared is not None
     return prepared
 
@@ -48,17 +48,16 @@ async def change(room: Room, connector: Connector, **changes: Any) -> None:  # n
 
 
 async def test_there_is_nothing_to_claim_where_nothing_is_queued(room: Room, crm: Crm) -> None:
-    connector = await room.connect(crm.url())
+    await room.connect(crm.url())
 
-    assert await room.runner.claim(room.workspace_id, connector.id) is None
-    assert await room.runner.claim(room.workspace_id, ConnectorId(new_id())) is None
+    assert await room.runner.claim(room.workspace_id) is None
 
 
 async def test_of_many_who_claim_one_lookup_one_gets_it(room: Room, crm: Crm) -> None:
-    connector = await room.connect(crm.url())
+    await room.connect(crm.url())
     await room.request(await room.open_ticket())
 
-    claims = await asyncio.gather(*(room.runner.claim(room.workspace_id, connector.id) for _ in range(20)))
+    claims = await asyncio.gather(*(room.runner.claim(room.workspace_id) for _ in range(20)))
 
     assert len([claim for claim in claims if claim is not None]) == 1
 
@@ -80,10 +79,10 @@ async def test_a_lookup_is_claimed_before_its_request_is_sent(room: Room, crm: C
 
 
 async def test_another_workspace_claims_nothing_of_it(room: Room, crm: Crm) -> None:
-    connector = await room.connect(crm.url())
+    await room.connect(crm.url())
     await room.request(await room.open_ticket())
 
-    assert await room.runner.claim(WorkspaceId(new_id()), connector.id) is None
+    assert await room.runner.claim(WorkspaceId(new_id())) is None
 
 
 # Running
@@ -169,7 +168,7 @@ async def test_plain_http_is_judged_at_each_lookup_because_the_connector_may_be_
     await room.request(ticket)
     async with LookupClient(Guard(allowed_networks=[ip_network("127.0.0.0/8")])) as client:
         strict = Runner(room.database, client, room.updates, now=room.clock.now, observe=lambda *_: None, plain_http=False)
-        prepared = await strict.claim(room.workspace_id, connector.id)
+        prepared = await strict.claim(room.workspace_id)
         assert prepared is not None
         await strict.run(prepared)
         trial = await strict.try_out(room.workspace_id, connector.id, JAN)

@@ -33,7 +33,7 @@ INTERRUPTED = Failure(FailureKind.INTERRUPTED)
 async def abandon(room: Room, connector: Connector, ticket: Ticket, occasion: Occasion = Occasion.TICKET_OPENED) -> Prepared:
     """Claim a lookup as a process does that then dies."""
     await room.request(ticket, occasion)
-    prepared = await room.runner.claim(room.workspace_id, connector.id)
+    prepared = await room.runner.claim(room.workspace_id)
     assert prepared is not None
     return prepared
 
@@ -136,7 +136,7 @@ async def test_two_sweepers_at_once_end_a_lookup_once(room: Room, crm: Crm) -> N
     connector = await room.connect(crm.url())
     await abandon(room, connector, await room.open_ticket())
     room.clock.let_pass(timedelta(minutes=1))
-    other = Sweeper(room.database, room.queue, room.runner, now=room.clock.now)
+    other = Sweeper(room.database, room.lanes, room.runner, now=room.clock.now)
 
     await asyncio.gather(room.sweeper.sweep(), other.sweep())
 

@@ -98,7 +98,7 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "lookups.queue (joining)": lambda store, rows: store.lookups.queue(
         rows.connector.id, rows.ticket.id, EVA, LookupTrigger.VIEW, NOW
     ),
-    "lookups.claim_next": lambda store, rows: store.lookups.claim_next(rows.connector.id, NOW),
+    "lookups.claim_next": lambda store, _: store.lookups.claim_next(NOW),
     "lookups.claim_test": lambda store, rows: store.lookups.claim_test(rows.connector.id, JAN, NOW),
     "lookups.finish": lambda store, rows: store.lookups.finish(rows.claim, Ending(outcome=FOUND), NOW),
     "lookups.interrupt": lambda store, rows: store.lookups.interrupt(rows.connector.id, NOW),

@@ -98,6 +98,6 @@ async def running(store: WorkspaceStore, connector_id: ConnectorId, email: Email
     """A lookup that has just been claimed, with a ticket of its own."""
     ticket = await open_ticket(store, email)
     assert await store.lookups.queue(connector_id, ticket.id, email, LookupTrigger.TICKET, NOW)
-    claim = await store.lookups.claim_next(connector_id, NOW)
+    claim = await store.lookups.claim_next(NOW)
     assert claim is not None
     return claim

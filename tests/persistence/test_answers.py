@@ -123,7 +123,7 @@ async def test_a_lookup_is_under_way_from_queueing_to_its_end(database: Database
         seen = [(await standing(store, connector.id)).under_way]
         await store.lookups.queue(connector.id, ticket.id, JAN, LookupTrigger.TICKET, NOW)
         seen.append((await standing(store, connector.id)).under_way)
-        claim = await store.lookups.claim_next(connector.id, NOW)
+        claim = await store.lookups.claim_next(NOW)
         assert claim is not None
         seen.append((await standing(store, connector.id)).under_way)
         await store.lookups.finish(claim, Ending(outcome=FOUND), NOW)

@@ -14,7 +14,7 @@ from domain.answer import AnswerWarning
 from domain.failure import Failure, FailureKind
 from domain.identity import EmailAddress, TicketId
 from domain.lookup import BUDGET, GRACE, LookupStatus, LookupTrigger, Outcome
-from persistence.lookups import Claim, Ending
+from persistence.lookups import Claim, Ending, Waiting
 from tests.persistence.samples import (
     EVA,
     FAILURE,
@@ -66,11 +66,21 @@ async def queue(
 
 
 async def claim_all(store: WorkspaceStore, connector_id: ConnectorId) -> list[EmailAddress]:
-    """The addresses in the order in which they would be asked about."""
+    """The addresses of a connector in the order in which they would be asked about."""
+    return [claim.email for claim in await claim_everything(store) if claim.connector_id == connector_id]
+
+
+async def claim_everything(store: WorkspaceStore) -> list[Claim]:
+    """What runs until no more may."""
     claimed = []
-    while claim := await store.lookups.claim_next(connector_id, NOW):
-        claimed.append(claim.email)
+    while claim := await store.lookups.claim_next(NOW):
+        claimed.append(claim)
     return claimed
+
+
+async def end(store: WorkspaceStore, *claims: Claim) -> None:
+    for claim in claims:
+        assert await store.lookups.finish(claim, ENDING, NOW)
 
 
 async def log(store: WorkspaceStore, connector_id: ConnectorId) -> list[Lookup]:
@@ -125,7 +135,7 @@ async def test_who_comes_while_a_lookup_is_under_way_joins_it_and_the_log_names_
         starter, joiner = [await open_ticket(store) for _ in range(2)]
         await store.lookups.queue(connector.id, starter.id, JAN, LookupTrigger.TICKET, NOW)
         if claimed:
-            await store.lookups.claim_next(connector.id, NOW)
+            await store.lookups.claim_next(NOW)
 
         assert not await store.lookups.queue(connector.id, joiner.id, JAN, LookupTrigger.REFRESH, LATER)
 
@@ -164,7 +174,7 @@ async def test_a_claim_holds_what_the_request_needs(database: Database, workspac
         await store.lookups.queue(connector.id, ticket.id, JAN, LookupTrigger.VIEW, NOW)
         line = await only_line(store, connector.id)
 
-        claim = await store.lookups.claim_next(connector.id, LATER)
+        claim = await store.lookups.claim_next(LATER)
 
     assert claim is not None
     assert claim == Claim(
@@ -179,7 +189,7 @@ async def test_a_claim_holds_what_the_request_needs(database: Database, workspac
     )
 
 
-async def test_ten_lookups_that_thirty_want_to_claim_are_claimed_once_each(
+async def test_eight_lookups_that_thirty_want_to_claim_are_claimed_once_each(
     database: Database, neighbour: Database, workspace_id: WorkspaceId, connector: Connector
 ) -> None:
     addresses = [EmailAddress(f"{number}@firma.cz") for number in range(10)]
@@ -189,22 +199,116 @@ async def test_ten_lookups_that_thirty_want_to_claim_are_claimed_once_each(
 
     async def take(turn: int) -> Claim | None:
         async with (database, neighbour)[turn % 2].workspace(workspace_id) as racing:
-            return await racing.lookups.claim_next(connector.id, NOW)
+            return await racing.lookups.claim_next(NOW)
 
     claims = [claim for claim in await asyncio.gather(*map(take, range(30))) if claim]
 
-    assert sorted(claim.email for claim in claims) == addresses
-    assert len({claim.token for claim in claims}) == 10
+    assert sorted(claim.email for claim in claims) == addresses[:8], "no more run at once"
+    assert len({claim.token for claim in claims}) == 8
 
 
 async def test_nothing_is_claimed_where_nothing_is_queued(
+    database: Database, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(other_workspace_id) as theirs:
+        await queue(theirs, (await connect(theirs)).id, JAN)
+
+    async with database.workspace(workspace_id) as store:
+        assert await store.lookups.claim_next(NOW) is None
+
+
+async def test_eight_run_at_once_for_a_connector_and_each_that_ends_makes_room(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        for number in range(10):
+            await queue(store, connector.id, EmailAddress(f"{number}@firma.cz"))
+
+        first = await claim_everything(store)
+        assert [claim.email for claim in first] == [f"{number}@firma.cz" for number in range(8)]
+        await end(store, first[3])
+
+        assert [claim.email for claim in await claim_everything(store)] == ["8@firma.cz"]
+
+
+async def test_thirty_two_run_at_once_for_a_workspace_and_each_that_ends_makes_room(
+    database: Database, workspace_id: WorkspaceId
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        for connector in [await connect(store) for _ in range(5)]:
+            for number in range(8):
+                await queue(store, connector.id, EmailAddress(f"{number}@firma.cz"))
+
+        first = await claim_everything(store)
+        assert len(first) == 32
+        await end(store, *first[:3])
+
+        assert len(await claim_everything(store)) == 3
+
+
+async def test_the_limits_of_one_workspace_are_not_those_of_another(
+    database: Database, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        for connector in [await connect(store) for _ in range(5)]:
+            for number in range(8):
+                await queue(store, connector.id, EmailAddress(f"{number}@firma.cz"))
+        await claim_everything(store)
+
+    async with database.workspace(other_workspace_id) as theirs:
+        await queue(theirs, (await connect(theirs)).id, JAN)
+        assert len(await claim_everything(theirs)) == 1
+
+
+async def test_tests_that_run_take_no_room(database: Database, workspace_id: WorkspaceId, connector: Connector) -> None:
+    async with database.workspace(workspace_id) as store:
+        for number in range(40):
+            await store.lookups.claim_test(connector.id, EmailAddress(f"{number}@firma.cz"), NOW)
+        for number in range(9):
+            await queue(store, connector.id, EmailAddress(f"{number}@firma.cz"))
+
+        assert len(await claim_everything(store)) == 8
+
+
+async def test_the_connector_with_the_fewest_running_is_next(
     database: Database, workspace_id: WorkspaceId, connector: Connector
 ) -> None:
     async with database.workspace(workspace_id) as store:
         other = await connect(store)
-        await queue(store, other.id, JAN)
+        for number in range(4):
+            await queue(store, connector.id, EmailAddress(f"{number}@firma.cz"))
+        for number in range(4, 7):
+            await queue(store, other.id, EmailAddress(f"{number}@firma.cz"))
 
-        assert await store.lookups.claim_next(connector.id, NOW) is None
+        order = [claim.email[0] for claim in await claim_everything(store)]
+
+    assert order == ["0", "4", "1", "5", "2", "6", "3"]
+
+
+async def test_an_urgent_one_goes_first_whatever_runs_for_its_connector(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        other = await connect(store)
+        await running(store, connector.id, EmailAddress("running@firma.cz"))
+        await queue(store, other.id, JAN)
+        await queue(store, connector.id, EVA, LookupTrigger.REFRESH)
+
+        assert [claim.email for claim in await claim_everything(store)] == [EVA, JAN]
+
+
+async def test_who_looks_for_urgent_ones_takes_no_other(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        await queue(store, connector.id, JAN)
+        assert await store.lookups.claim_next(NOW, urgent_only=True) is None
+        await queue(store, connector.id, EVA, LookupTrigger.VIEW)
+
+        claim = await store.lookups.claim_next(NOW, urgent_only=True)
+
+    assert claim is not None
+    assert claim.email == EVA
 
 
 async def test_the_oldest_is_asked_first_and_whoever_an_agent_waits_for_before_all(
@@ -251,8 +355,10 @@ async def test_joining_brings_nothing_forward_but_what_was_joined(
             await queue(store, connector_id, JAN)
         await queue(store, connector.id, JAN, LookupTrigger.VIEW)
 
-        assert await claim_all(store, connector.id) == [JAN, EVA]
-        assert await claim_all(store, other.id) == [EVA, JAN]
+        claims = await claim_everything(store)
+
+    assert [claim.email for claim in claims if claim.connector_id == connector.id] == [JAN, EVA]
+    assert [claim.email for claim in claims if claim.connector_id == other.id] == [EVA, JAN]
 
 
 # Ending
@@ -472,25 +578,35 @@ async def test_an_abandoned_claim_can_be_ended_by_whoever_finds_it(
         assert await operator.lookups.abandoned(DEADLINE + INSTANT) == []
 
 
-async def test_connectors_wait_while_they_have_queued_lookups(
+async def test_workspaces_wait_while_they_have_queued_lookups(
     database: Database, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId, connector: Connector
 ) -> None:
     async with database.workspace(workspace_id) as store:
         busy, idle = [await connect(store) for _ in range(2)]
-        for email in (JAN, EVA):
-            await queue(store, connector.id, email)
         await running(store, busy.id)
         await store.lookups.claim_test(idle.id, JAN, NOW)
+        for email in (JAN, EVA):
+            await queue(store, connector.id, email)
     async with database.workspace(other_workspace_id) as store:
         theirs = await connect(store)
-        await queue(store, theirs.id, JAN)
+        await queue(store, theirs.id, JAN, LookupTrigger.REFRESH)
+        await queue(store, theirs.id, EVA)
 
     async with database.operator_reading() as operator:
-        waiting = await operator.lookups.waiting()
+        waiting = await operator.lookups.waiting(before=NOW)
         depth = await operator.lookups.depth()
 
-    assert sorted(waiting) == sorted([(workspace_id, connector.id), (other_workspace_id, theirs.id)])
-    assert depth == {"queued": 3, "running": 2}
+    assert set(waiting) == {Waiting(workspace_id, urgent=False), Waiting(other_workspace_id, urgent=True)}
+    assert depth == {"queued": 4, "running": 2}
+
+
+async def test_who_has_just_come_can_be_left_out(database: Database, workspace_id: WorkspaceId, connector: Connector) -> None:
+    async with database.workspace(workspace_id) as store:
+        await queue(store, connector.id, JAN)
+
+    async with database.operator_reading() as operator:
+        assert await operator.lookups.waiting(before=NOW - INSTANT) == []
+        assert await operator.lookups.waiting(before=NOW) == [Waiting(workspace_id, urgent=False)]
 
 
 async def test_nobody_waits_where_everything_has_ended(
@@ -500,7 +616,7 @@ async def test_nobody_waits_where_everything_has_ended(
         await store.lookups.finish(await running(store, connector.id), ENDING, NOW)
 
     async with database.operator_reading() as operator:
-        assert await operator.lookups.waiting() == []
+        assert await operator.lookups.waiting(before=NOW) == []
         assert await operator.lookups.abandoned(DEADLINE + INSTANT) == []
         assert await operator.lookups.depth() == {"queued": 0, "running": 0}
 

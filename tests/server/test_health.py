@@ -78,7 +78,7 @@ async def test_from_the_moment_it_is_told_to_stop_it_is_not_ready(tmp_path: Path
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(parts, listener, None)
         transport = httpx.ASGITransport(create_app(parts))
-        async with parts.running(None), httpx.AsyncClient(transport=transport, base_url="http://disqua") as client:
+        async with parts.serving(None), httpx.AsyncClient(transport=transport, base_url="http://disqua") as client:
             before = await client.get("/readyz")
             server.handle_exit(signal.SIGTERM, None)
             after = await client.get("/readyz")

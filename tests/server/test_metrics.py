@@ -58,6 +58,7 @@ async def test_metrics_bear_their_names_and_labels_before_anything_happened(help
         "disqua_lookups": "counter",
         "disqua_mail_to_panel_seconds": "histogram",
         "disqua_lookups_open": "gauge",
+        "disqua_rings_lost": "counter",
         "disqua_sockets": "gauge",
         "disqua_database_up": "gauge",
         "disqua_database_seconds": "gauge",
