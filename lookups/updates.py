@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import random
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NewType
 
 import structlog
 from broadcaster import Broadcast
 
+from lookups.carrier import Counts, RedisCarrier
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
 
     from domain.identity import EmailAddress, WorkspaceId
 
@@ -27,7 +31,8 @@ TICKETS: Final = Topic("tickets")
 CONNECTORS: Final = Topic("connectors")
 """A connector was made, changed or deleted."""
 
-_PUBLISH_SECONDS = 1.0
+_STAGGER_SECONDS = 1.0
+_READING_SECONDS = 0.0002
 _log = structlog.get_logger(__name__)
 
 
@@ -58,30 +63,55 @@ class Watch:
 class _Station:
     """One workspace's channel in this process: a single subscription serves all its watches."""
 
-    def __init__(self, broadcast: Broadcast, workspace_id: WorkspaceId) -> None:
+    def __init__(self, broadcast: Broadcast, channel: str, stagger: Callable[[], float]) -> None:
+        """``stagger`` gives the seconds after which a watch is woken by a RESYNC."""
         self.watches: set[Watch] = set()
         self.listening = asyncio.Event()
-        self.listener = asyncio.create_task(self._listen(broadcast, _channel(workspace_id)))
+        self.listener = asyncio.create_task(self._listen(broadcast, channel))
+        self._stagger = stagger
 
     async def _listen(self, broadcast: Broadcast, channel: str) -> None:
         async with broadcast.subscribe(channel) as subscriber:
             self.listening.set()
             while (event := await subscriber.get()) is not None:
-                topics = frozenset(json.loads(event.message))
-                for watch in self.watches:
-                    if watch.topics & topics:
-                        watch.happened()
+                topics = _topics_of(event.message)
+                if topics is None:
+                    self._resync()
+                else:
+                    self._tell(topics)
+
+    def _tell(self, topics: frozenset[Topic]) -> None:
+        for watch in self.watches:
+            if watch.topics & topics:
+                watch.happened()
+
+    def _resync(self) -> None:
+        loop = asyncio.get_running_loop()
+        for watch in self.watches:
+            loop.call_later(self._stagger(), watch.happened)
 
 
 class Updates:
-    """Announcements between the parts of the system: one channel for each workspace."""
+    """Announcements between the parts of the system, in this process or over Redis: one channel for each workspace."""
 
-    def __init__(self, url: str = "memory://") -> None:
-        self._broadcast = Broadcast(url)
+    def __init__(self, url: str | None = None, *, beat: timedelta = timedelta(seconds=1)) -> None:
+        """``url`` is Redis's, None keeps the announcements in this process; ``beat`` is that of Redis's heart.
+
+        Raises ValueError for an address that is none.
+        """
+        self._redis = None if url is None else RedisCarrier(url, beat=beat)
+        self._broadcast = Broadcast("memory://", backend=self._redis)
         self._stations: dict[WorkspaceId, _Station] = {}
+        self._watches = 0
+        self.counts = Counts() if self._redis is None else self._redis.counts
+
+    @property
+    def connected(self) -> bool:
+        """Whether announcements travel; away from Redis they still reach this process, and the others when it is back."""
+        return self._redis is None or self._redis.connected
 
     async def open(self) -> None:
-        """Connect to whatever carries the announcements."""
+        """Begin to carry announcements; a Redis that is away is waited for behind everybody's back."""
         await self._broadcast.connect()
 
     async def close(self) -> None:
@@ -98,27 +128,44 @@ class Updates:
         return True
 
     async def announce(self, workspace_id: WorkspaceId, *topics: Topic) -> None:
-        """Say that something about ``topics`` has been committed; never raises, for the commit stands anyway."""
+        """Say that something about ``topics`` has been committed; never waits, and never raises: the commit stands anyway."""
         try:
-            async with asyncio.timeout(_PUBLISH_SECONDS):
-                await self._broadcast.publish(_channel(workspace_id), json.dumps(topics))
+            await self._broadcast.publish(_channel(workspace_id), json.dumps(topics))
         except Exception as error:  # noqa: BLE001 - whatever carries announcements may fail in its own ways
             _log.warning("announcement lost", workspace_id=str(workspace_id), error=type(error).__name__)
 
     @asynccontextmanager
     async def watch(self, workspace_id: WorkspaceId, *topics: Topic) -> AsyncIterator[Watch]:
-        """Watch topics of a workspace; begin to watch first and read second, so that nothing falls between."""
+        """Watch topics of a workspace; begin to watch first and read second, so that nothing falls between.
+
+        Whatever may have been missed while Redis was away wakes every watch.
+        """
         if workspace_id not in self._stations:
-            self._stations[workspace_id] = _Station(self._broadcast, workspace_id)
+            self._stations[workspace_id] = _Station(self._broadcast, _channel(workspace_id), self._stagger)
         station = self._stations[workspace_id]
         await station.listening.wait()
         watch = Watch(topics)
         station.watches.add(watch)
+        self._watches += 1
         try:
             yield watch
         finally:
+            self._watches -= 1
             station.watches.discard(watch)
+
+    def _stagger(self) -> float:
+        """Spreads the reading of thousands over a second; a few need not wait."""
+        return random.uniform(0, min(_STAGGER_SECONDS, self._watches * _READING_SECONDS))  # noqa: S311 - spreads load
 
 
 def _channel(workspace_id: WorkspaceId) -> str:
-    return f"workspace:{workspace_id}"
+    return f"disqua:workspace:{workspace_id}"
+
+
+def _topics_of(message: str) -> frozenset[Topic] | None:
+    """What was announced; None stands for everything, for what cannot be read may have been anything."""
+    try:
+        topics = json.loads(message)
+        return frozenset(topics) if isinstance(topics, list) else None
+    except (ValueError, TypeError, RecursionError):
+        return None

@@ -70,7 +70,7 @@ class Parts:
         self.metrics = Metrics(self.database)
         self.guard = Guard(allowed_networks=settings.lookup_allowed_networks)
         self.client = LookupClient(self.guard, ca_file=settings.lookup_ca_file)
-        self.updates = Updates()
+        self.updates = Updates(settings.redis_url)
         self.runner = Runner(
             self.database,
             self.client,

@@ -12,9 +12,10 @@ import structlog
 
 from tests.stage.crm import Crm, open_crm
 from tests.stage.helpdesk import Helpdesk, open_helpdesk
+from tests.stage.redis import RedisServer, redis_on_stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # a red test shows what went wrong only
 
@@ -67,3 +68,10 @@ async def helpdesk(tmp_path: Path) -> AsyncIterator[Helpdesk]:
     """The whole product with one workspace, on real sockets over a database file of its own."""
     async with open_helpdesk(tmp_path / "data") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis for tests that do it no harm; who breaks it takes one of their own from ``redis_on_stage``."""
+    with redis_on_stage() as server:
+        yield server

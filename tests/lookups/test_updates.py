@@ -14,20 +14,53 @@ from domain.identity import WorkspaceId, email_address
 from lookups.updates import CONNECTORS, TICKETS, Topic, Updates, requester_topic
 from persistence.tables import new_id
 from tests.lookups.room import told
+from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tests.stage.redis import RedisServer
 
 HERE = WorkspaceId(new_id())
 ELSEWHERE = WorkspaceId(new_id())
 
 
-@pytest.fixture
-async def updates() -> AsyncIterator[Updates]:
-    opened = Updates()
+class _FromElsewhere(Updates):
+    """What is announced here is announced by another process."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._elsewhere = Updates(url)
+
+    async def open(self) -> None:
+        await super().open()
+        await self._elsewhere.open()
+        await eventually(self._are_connected)
+
+    async def close(self) -> None:
+        await super().close()
+        await self._elsewhere.close()
+
+    async def announce(self, workspace_id: WorkspaceId, *topics: Topic) -> None:
+        await self._elsewhere.announce(workspace_id, *topics)
+
+    async def _are_connected(self) -> bool:
+        return self.connected and self._elsewhere.connected
+
+
+@pytest.fixture(params=["in memory", "over redis", "from elsewhere"])
+async def updates(request: pytest.FixtureRequest) -> AsyncIterator[Updates]:
+    opened = _updates(request)
     await opened.open()
     yield opened
     await opened.close()
+
+
+def _updates(request: pytest.FixtureRequest) -> Updates:
+    if request.param == "in memory":
+        return Updates()
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return Updates(server.url) if request.param == "over redis" else _FromElsewhere(server.url)
 
 
 async def test_a_watch_is_told_of_its_topics(updates: Updates) -> None:
