@@ -71,14 +71,20 @@ class _Station:
         self._stagger = stagger
 
     async def _listen(self, broadcast: Broadcast, channel: str) -> None:
-        async with broadcast.subscribe(channel) as subscriber:
-            self.listening.set()
-            while (event := await subscriber.get()) is not None:
-                topics = _topics_of(event.message)
-                if topics is None:
-                    self._resync()
-                else:
-                    self._tell(topics)
+        try:
+            async with broadcast.subscribe(channel) as subscriber:
+                self.listening.set()
+                while (event := await subscriber.get()) is not None:
+                    self._pass_on(event.message)
+        finally:
+            self.listening.set()  # nobody waits for ears that will not come
+
+    def _pass_on(self, message: str) -> None:
+        topics = _topics_of(message)
+        if topics is None:
+            self._resync()
+        else:
+            self._tell(topics)
 
     def _tell(self, topics: frozenset[Topic]) -> None:
         for watch in self.watches:

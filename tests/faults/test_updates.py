@@ -11,12 +11,11 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
-from redis.asyncio import Redis
 
 from domain.identity import WorkspaceId
 from lookups.updates import CONNECTORS, TICKETS, Topic, Updates
 from persistence.tables import new_id
-from tests.stage.proxy import open_proxy
+from tests.stage.proxy import Proxy, open_proxy
 from tests.stage.redis import redis_on_stage
 from tests.stage.waiting import eventually, in_thread
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from lookups.updates import Watch
-    from tests.stage.proxy import Proxy
     from tests.stage.redis import RedisServer
 
 HERE = WorkspaceId(new_id())
@@ -136,16 +134,19 @@ async def test_a_flush_is_not_even_noticed(redis: RedisServer) -> None:
 
 
 async def test_a_redis_that_answers_nothing_is_given_up_and_found_again(redis: RedisServer) -> None:
-    async with two_processes(redis.url, redis.url) as (near, far):
-        async with near.watch(HERE, TICKETS) as one, far.watch(HERE, TICKETS) as other:
-            redis.pause()
-            await away(near)
-            await near.announce(HERE, TICKETS)
-            await looks_again(one)  # at once, in the process that announced it
+    async with (
+        two_processes(redis.url, redis.url) as (near, far),
+        near.watch(HERE, TICKETS) as one,
+        far.watch(HERE, TICKETS) as other,
+    ):
+        redis.pause()
+        await away(near)
+        await near.announce(HERE, TICKETS)
+        await looks_again(one)  # at once, in the process that announced it
 
-            redis.resume()
-            await looks_again(other)
-            await hears(one, lambda: far.announce(HERE, TICKETS))
+        redis.resume()
+        await looks_again(other)
+        await hears(one, lambda: far.announce(HERE, TICKETS))
 
 
 async def test_a_half_open_connection_is_given_up_and_made_anew(redis: RedisServer, proxy: Proxy) -> None:
@@ -161,15 +162,14 @@ async def test_a_half_open_connection_is_given_up_and_made_anew(redis: RedisServ
 
 async def test_a_redis_that_is_away_at_the_start_keeps_nobody_waiting(redis: RedisServer) -> None:
     redis.kill()
-    async with asyncio.timeout(5), process(redis.url) as near:
-        async with near.watch(HERE, TICKETS) as watch:
-            await near.announce(HERE, TICKETS)
-            await looks_again(watch)
-            assert not near.connected
+    async with asyncio.timeout(5), process(redis.url) as near, near.watch(HERE, TICKETS) as watch:
+        await near.announce(HERE, TICKETS)
+        await looks_again(watch)
+        assert not near.connected
 
-            await in_thread(redis.start)
-            await looks_again(watch)
-            assert near.connected
+        await in_thread(redis.start)
+        await looks_again(watch)
+        assert near.connected
 
 
 async def test_what_was_announced_while_away_reaches_a_process_that_never_was(redis: RedisServer, proxy: Proxy) -> None:
@@ -267,8 +267,7 @@ async def test_all_who_begin_to_watch_a_new_workspace_at_once_hear(redis: RedisS
 @pytest.mark.parametrize("payload", [b"\xff\xfe", b"x:\xff", b"x:{}", b"x:" + b"[" * 100_000, b"", b'x:[{"topic": 1}]'])
 async def test_what_cannot_be_read_may_mean_anything_and_breaks_nothing(redis: RedisServer, payload: bytes) -> None:
     async with two_processes(redis.url, redis.url) as (near, far), near.watch(HERE, TICKETS) as watch:
-        async with Redis.from_url(redis.url) as anybody:
-            await anybody.publish(f"disqua:workspace:{HERE}", payload)
+        await in_thread(redis.run, "PUBLISH", f"disqua:workspace:{HERE}", payload)
         await looks_again(watch)
 
         await hears(watch, lambda: far.announce(HERE, TICKETS))
@@ -293,28 +292,22 @@ async def test_thousands_who_look_again_do_so_one_after_the_other(redis: RedisSe
     assert 0.2 < max(times) - min(times) < 2
 
 
-async def test_the_end_comes_whatever_redis_does(redis: RedisServer, proxy: Proxy) -> None:
-    def others() -> set[asyncio.Task[object]]:
-        return asyncio.all_tasks() - before
+@pytest.mark.parametrize("fault", [lambda _: None, Proxy.half_open, Proxy.cut], ids=["none", "half-open", "cut"])
+async def test_the_end_comes_whatever_redis_does_and_leaves_nothing_behind(
+    redis: RedisServer, proxy: Proxy, fault: Callable[[Proxy], None]
+) -> None:
+    updates = Updates(url_of(proxy), beat=BEAT)
+    await updates.open()
+    await connected(updates)
 
-    before = asyncio.all_tasks()
-    for fault in (lambda: None, proxy.half_open, proxy.cut):
-        async with process(url_of(proxy)) as near, near.watch(HERE, TICKETS):
-            await connected(near)
-            fault()
-            await near.announce(HERE, TICKETS)
-            async with asyncio.timeout(1):
-                await near.close()
-        proxy.mend()
-        proxy.cut()
-    async with process(url_of(proxy)):
-        pass
-
-    async def alone() -> bool:
-        return not others()
+    async with updates.watch(HERE, TICKETS):
+        fault(proxy)
+        await updates.announce(HERE, TICKETS)
+        async with asyncio.timeout(1):
+            await updates.close()
 
     await proxy.close()
-    await eventually(alone)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_what_is_announced_just_before_the_end_is_heard(redis: RedisServer) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _CHUNK = 65_536
+_RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(eq=False)
@@ -24,6 +27,8 @@ class _Link:
 
     def cut(self) -> None:
         for end in self.ends:
+            if not end.is_closing():
+                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             end.transport.abort()
         self.ended.set()
 
@@ -49,7 +54,7 @@ class Proxy:
 
     async def open(self) -> None:
         """Take connections, on the same port as before."""
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
@@ -81,12 +86,13 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.taken += 1
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.create_task(self._connect(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link([writer], self.allowance, self._silent)
         self._links.add(link)
         try:
