@@ -128,11 +128,6 @@ class Updates:
         self._stations.clear()
         await self._broadcast.disconnect()
 
-    @property
-    def connected(self) -> bool:
-        """Whether announcements travel now."""
-        return True
-
     async def announce(self, workspace_id: WorkspaceId, *topics: Topic) -> None:
         """Say that something about ``topics`` has been committed; never waits, and never raises: the commit stands anyway."""
         try:
