@@ -7,7 +7,7 @@ a lost one costs is the time until the sweeper's next round.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _RING_SECONDS: Final = 0.5
 _SILENCE_SECONDS: Final = 1.0  # after a ring that failed: who rings does not wait again and again
-_MOVING_SECONDS: Final = 5.0
 _TASKS_AT_ONCE: Final = 64
 _log = structlog.get_logger(__name__)
 
@@ -62,13 +61,11 @@ class Queue:
         """Hear what rings over Redis until the block ends."""
         finished = asyncio.Event()
         listeners = [asyncio.create_task(bell.listen(finished)) for bell in self._bells.values()]
-        moving = asyncio.create_task(self._keep_moving())
         try:
             yield
         finally:
-            moving.cancel()
             finished.set()
-            await asyncio.gather(moving, *listeners, return_exceptions=True)
+            await asyncio.gather(*listeners)
 
     async def ring(self, workspace_id: WorkspaceId, *, urgent: bool) -> None:
         """Say that the workspace has queued lookups; never raises, for they stand in the table anyway."""
@@ -87,16 +84,9 @@ class Queue:
         """Whether a ring could be heard now."""
         return all([await bell.broker.reachable() for bell in self._bells.values() if isinstance(bell.broker, Stream)])
 
-    async def _keep_moving(self) -> None:
-        """Have the streams pass on what a dead worker had read: they do so only behind a new message."""
-        while True:
-            await asyncio.sleep(_MOVING_SECONDS)
-            for bell in self._bells.values():
-                await bell.keep_moving()
-
 
 class _Bell:
-    """One broker with its tasks."""
+    """One broker with its task."""
 
     def __init__(self, broker: AsyncBroker, lanes: Lanes, *, urgent: bool) -> None:
         self.broker = broker
@@ -107,11 +97,7 @@ class _Bell:
             if claims is not None and broker.is_worker_process:
                 await asyncio.wait([claims])  # a process without a free slot leaves the next message to another one
 
-        @broker.task("tick")
-        async def tick() -> None:
-            """Mean nothing."""
-
-        self.look, self.tick = look, tick
+        self.look = look
 
     async def listen(self, finished: asyncio.Event) -> None:
         """Hear until it is finished."""
@@ -123,14 +109,6 @@ class _Bell:
             except Exception:  # noqa: BLE001 - whatever it was, the next one listens on
                 _log.exception("listening to the queue failed")
                 await asyncio.sleep(_SILENCE_SECONDS)
-
-    async def keep_moving(self) -> None:
-        """Send a message that means nothing."""
-        if isinstance(self.broker, Stream):
-            await self.broker.tidy()
-            with suppress(TaskiqError, TimeoutError):
-                async with asyncio.timeout(_RING_SECONDS):
-                    await self.tick.kiq()
 
 
 def _broker(url: str | None, name: str) -> AsyncBroker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -16,10 +17,11 @@ from domain.identity import TicketId
 from domain.lookup import LookupTrigger, status_of
 from lookups.client import Question, Reply
 from lookups.updates import requester_topic
+from persistence.database import DatabaseAway
 from persistence.lookups import Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from domain.connector import Connector
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from persistence.store import WorkspaceStore
 
 _NO_TICKET = TicketId(UUID(int=0))
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between attempts to save while the database is away, less than GRACE: later the sweeper has ended the lookup."""
 _log = structlog.get_logger(__name__)
 _Told = TypeVar("_Told", Reply, Ending)
 
@@ -64,6 +68,7 @@ class Runner:
         now: Callable[[], datetime],
         observe: Callable[[LookupTrigger, LookupStatus, timedelta], None],
         plain_http: bool = True,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """``plain_http`` is judged at each lookup, too: a connector may be older than the setting."""
         self._database = database
@@ -72,6 +77,7 @@ class Runner:
         self._now = now
         self._observe = observe
         self._plain_http = plain_http
+        self._sleep = sleep
 
     async def claim(self, workspace_id: WorkspaceId, *, urgent_only: bool = False) -> Prepared | None:
         """Take the workspace's next queued lookup; None when there is none, or enough are under way."""
@@ -81,7 +87,7 @@ class Runner:
 
     async def run(self, prepared: Prepared) -> None:
         """Ask, save, announce. The request goes out at most once, whatever happens afterwards."""
-        await self._save(prepared.claim, _ending(await self._reply(prepared.question)))
+        await self._save_patiently(prepared.claim, _ending(await self._reply(prepared.question)))
 
     async def interrupt(self, claim: Claim) -> None:
         """End a lookup whose process died; nobody knows how long it asked."""
@@ -96,7 +102,7 @@ class Runner:
             claim = await store.lookups.claim_test(connector_id, email, self._now())
             question = await self._question(store, claim)
         reply = await self._reply(question)
-        if not await self._save(claim, _ending(reply)):
+        if not await self._save_patiently(claim, _ending(reply)):
             reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration)
         return Trial(connector, _as_logged(reply, connector))
 
@@ -123,6 +129,15 @@ class Runner:
         if isinstance(question, Failure):
             return Reply(outcome=question)
         return await self._client.ask(question)
+
+    async def _save_patiently(self, claim: Claim, ending: Ending) -> bool:
+        """Store an outcome that is known already, even if the database is away for some seconds."""
+        for pause in _PAUSES:
+            try:
+                return await self._save(claim, ending)
+            except DatabaseAway:
+                await self._sleep(pause)
+        return await self._save(claim, ending)
 
     async def _save(self, claim: Claim, ending: Ending) -> bool:
         """Store the outcome unless the lookup was interrupted meanwhile; whether it was stored."""

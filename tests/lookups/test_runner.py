@@ -257,6 +257,23 @@ async def test_an_outcome_is_saved_once(room: Room, crm: Crm) -> None:
     assert len(room.observed) == 1
 
 
+async def test_an_outcome_outlives_a_database_that_is_away_for_a_moment(room: Room, crm: Crm) -> None:
+    crm.answers["/lookup"] = FOUND
+    connector = await room.connect(crm.url())
+    ticket = await room.open_ticket()
+    await room.request(ticket)
+    prepared = await claimed(room, connector)
+    await room.alter("ALTER TABLE answers RENAME TO answers_away")
+
+    running = asyncio.create_task(room.runner.run(prepared))
+    await arrived(crm, 1)
+    await room.alter("ALTER TABLE answers_away RENAME TO answers")
+    await running
+
+    assert (await room.standing(ticket, connector)).answer is not None
+    assert len(crm.requests) == 1
+
+
 async def test_an_outcome_that_cannot_be_saved_leaves_the_lookup_to_the_sweeper(room: Room, crm: Crm) -> None:
     connector = await room.connect(crm.url())
     ticket = await room.open_ticket()
