@@ -68,16 +68,14 @@ class _Station:
         self.watches: set[Watch] = set()
         self.listening = asyncio.Event()
         self.listener = asyncio.create_task(self._listen(broadcast, channel))
+        self.listener.add_done_callback(lambda _: self.listening.set())  # nobody waits for ears that will not come
         self._stagger = stagger
 
     async def _listen(self, broadcast: Broadcast, channel: str) -> None:
-        try:
-            async with broadcast.subscribe(channel) as subscriber:
-                self.listening.set()
-                while (event := await subscriber.get()) is not None:
-                    self._pass_on(event.message)
-        finally:
-            self.listening.set()  # nobody waits for ears that will not come
+        async with broadcast.subscribe(channel) as subscriber:
+            self.listening.set()
+            while (event := await subscriber.get()) is not None:
+                self._pass_on(event.message)
 
     def _pass_on(self, message: str) -> None:
         topics = _topics_of(message)

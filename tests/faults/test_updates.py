@@ -215,6 +215,7 @@ async def test_too_much_to_remember_is_one_resync_for_everybody(redis: RedisServ
         assert far.counts.resyncs == 1
 
 
+@pytest.mark.timed
 async def test_no_announcement_waits_for_a_redis_that_hangs(redis: RedisServer) -> None:
     async with process(redis.url) as near:
         await connected(near)
@@ -274,6 +275,7 @@ async def test_what_cannot_be_read_may_mean_anything_and_breaks_nothing(redis: R
         assert near.counts.reconnects == 0
 
 
+@pytest.mark.timed
 async def test_thousands_who_look_again_do_so_one_after_the_other(redis: RedisServer) -> None:
     async def woken_at() -> float:
         async with near.watch(HERE, TICKETS) as watch:
@@ -310,12 +312,32 @@ async def test_the_end_comes_whatever_redis_does_and_leaves_nothing_behind(
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.mark.timed
+async def test_who_begins_to_watch_while_the_end_comes_is_not_kept(redis: RedisServer) -> None:
+    async def watch() -> None:
+        async with updates.watch(HERE, TICKETS):
+            pass
+
+    updates = Updates(redis.url)
+    await updates.open()
+    await connected(updates)
+    redis.pause()
+    watcher = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(0.8):
+        await updates.close()
+        await watcher
+
+
 async def test_what_is_announced_just_before_the_end_is_heard(redis: RedisServer) -> None:
     async with process(redis.url) as far, far.watch(HERE, TICKETS) as watch:
         await connected(far)
         await looks_again(watch)
         async with process(redis.url) as near:
             await connected(near)
+            await near.announce(HERE, CONNECTORS)
+            await asyncio.sleep(0)  # this one leaves, and the next has to wait for it
             await near.announce(HERE, TICKETS)
 
         await looks_again(watch)

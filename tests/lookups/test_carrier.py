@@ -82,7 +82,7 @@ def test_it_runs_on_uvloop_as_well(redis_server: RedisServer) -> None:
         runner.run(carries(redis_server.url))
 
 
-@pytest.mark.parametrize("option", ["protocol=2", "decode_responses=yes", "socket_timeout=0.001", "retry_on_timeout=yes"])
+@pytest.mark.parametrize("option", ["protocol=2", "decode_responses=yes", "socket_timeout=0.00001", "retry_on_timeout=yes"])
 async def test_an_option_of_the_address_does_not_break_it(redis_server: RedisServer, option: str) -> None:
     await carries(f"{redis_server.url}?{option}")
 
@@ -105,6 +105,7 @@ async def test_a_channel_that_is_wanted_no_more_is_not_heard(redis_server: Redis
         for channel in ("here", "there"):
             await one.subscribe(channel)
         await one.unsubscribe("here")
+        await one.publish("here", "look")
         await other.publish("here", "look")
         await other.publish("there", "look")
 

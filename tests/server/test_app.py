@@ -11,12 +11,14 @@ from websockets.typing import Origin
 
 from tests.stage.front_end import NO_TLS
 from tests.stage.helpdesk import open_helpdesk
+from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.stage.helpdesk import Helpdesk
+    from tests.stage.redis import RedisServer
 
 OURS = "https://desk.example.com"
 
@@ -94,3 +96,15 @@ async def test_the_server_does_not_say_what_it_is_made_of(helpdesk: Helpdesk) ->
 async def test_an_unknown_path_is_404(helpdesk: Helpdesk) -> None:
     async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         assert (await client.get(f"{helpdesk.base_url}/nothing")).status_code == 404
+
+
+async def test_announcements_travel_over_redis_where_the_operator_names_one(tmp_path: Path, redis_server: RedisServer) -> None:
+    def named() -> object:
+        return redis_server.run("CLIENT", "LIST")
+
+    async def connected() -> bool:
+        return helpdesk.parts.updates.connected
+
+    async with open_helpdesk(tmp_path / "data", redis_url=redis_server.url) as helpdesk:
+        await eventually(connected)
+        assert "disqua-updates" in str(await in_thread(named))
