@@ -65,7 +65,7 @@ class RedisCarrier(BroadcastBackend):
         self.counts = Counts()
         self._beat = beat.total_seconds()
         self._kind, self._options = _connection_options(url, patience=_PATIENT_BEATS * self._beat)
-        self._origin = secrets.token_hex(8)
+        self._origin = ""
         self._wanted: set[str] = set()
         self._acknowledged: dict[str, asyncio.Event] = {}
         self._inbox = _Inbox(inbox)
@@ -81,6 +81,7 @@ class RedisCarrier(BroadcastBackend):
 
     async def connect(self) -> None:
         """Begin to connect, and never cease until ``disconnect``."""
+        self._origin = secrets.token_hex(8)  # not earlier: a process may yet fork
         self._supervisor = asyncio.create_task(self._stay_connected())
 
     async def disconnect(self) -> None:

@@ -35,7 +35,6 @@ class _FromElsewhere(Updates):
     async def open(self) -> None:
         await super().open()
         await self._elsewhere.open()
-        await eventually(self._are_connected)
 
     async def close(self) -> None:
         await super().close()
@@ -44,14 +43,19 @@ class _FromElsewhere(Updates):
     async def announce(self, workspace_id: WorkspaceId, *topics: Topic) -> None:
         await self._elsewhere.announce(workspace_id, *topics)
 
-    async def _are_connected(self) -> bool:
-        return self.connected and self._elsewhere.connected
+    @property
+    def connected(self) -> bool:
+        return super().connected and self._elsewhere.connected
 
 
 @pytest.fixture(params=["in memory", "over redis", "from elsewhere"])
 async def updates(request: pytest.FixtureRequest) -> AsyncIterator[Updates]:
+    async def connected() -> bool:
+        return opened.connected
+
     opened = _updates(request)
     await opened.open()
+    await eventually(connected)
     yield opened
     await opened.close()
 
