@@ -29,7 +29,7 @@ from graph.socket import SocketAdapter, SocketHandler
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 
     import strawberry
     from cross_web import AsyncHTTPRequestAdapter
@@ -65,6 +65,8 @@ class Door:
     """How long a reader may take nothing before it is let go."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is about to stop: event streams would hold it up."""
+    linger: Callable[[], float] = lambda: 0.0
+    """How many seconds after that the next of them ends."""
 
 
 class Endpoint(GraphQL[Context, None]):
@@ -227,9 +229,13 @@ class Endpoint(GraphQL[Context, None]):
         ends_in = (principal.expires_at - self.services.now()).total_seconds() if principal else 0
 
         def timed() -> AsyncIterator[str]:
-            return _until(cast("AsyncGenerator[str, None]", stream()), ends_in, self.door.stopping)
+            return _until(cast("AsyncGenerator[str, None]", stream()), ends_in, self._stopped)
 
         return await super().create_streaming_response(request, timed, sub_response, headers)
+
+    async def _stopped(self) -> None:
+        await self.door.stopping.wait()
+        await asyncio.sleep(self.door.linger())
 
 
 def _is_subscription(query: str | None, operation_name: str | None) -> bool:
@@ -240,7 +246,9 @@ def _is_subscription(query: str | None, operation_name: str | None) -> bool:
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
 
 
-async def _until(stream: AsyncGenerator[str, None], seconds: float, stopping: asyncio.Event) -> AsyncGenerator[str, None]:
+async def _until(
+    stream: AsyncGenerator[str, None], seconds: float, when_stopped: Callable[[], Coroutine[None, None, None]]
+) -> AsyncGenerator[str, None]:
     """The stream until its time is up or the server stops; however it ends, what feeds it ends, too."""
 
     async def following() -> str | None:
@@ -248,7 +256,7 @@ async def _until(stream: AsyncGenerator[str, None], seconds: float, stopping: as
 
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    stopped = asyncio.create_task(stopping.wait())
+    stopped = asyncio.create_task(when_stopped())
     piece = asyncio.create_task(following())
     try:
         while True:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 
 from domain.errors import InvalidAddress
 from domain.identity import EmailAddress, email_address
@@ -15,6 +16,7 @@ from inbox.receive import TooManyMails
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from domain.identity import WorkspaceId
@@ -27,11 +29,15 @@ MAX_BYTES: Final = 25 * 1024 * 1024
 _MAX_RECIPIENTS = 100
 _IDLE_SECONDS = 120
 _STORE_SECONDS = 20
+_QUIT_SECONDS = 1
+_BACKLOG = 1024
+_FINISHING = timedelta(seconds=5)
 _GREETING = "Disqua CRM Connector"
 _TRY_AGAIN = "451 4.3.0 Not stored, please try again later"
 _UNKNOWN = "550 5.1.1 No such address here"
 _TOO_MANY = "451 4.7.1 Too many mails from this sender within an hour, please try again later"
 _TOO_LARGE = "552 5.3.4 The message is larger than 25 MB"
+_CLOSING = b"421 4.3.2 Closing for a restart, please try again\r\n"
 _log = structlog.get_logger(__name__)
 
 
@@ -103,7 +109,88 @@ def _goodness(reply: str) -> int:
     return {"4": 0, "5": 1, "2": 2}[reply[0]]
 
 
-class _RoomyLines(SMTP):
+class _Polite(SMTP):
+    """A dialogue that ends with a word when the door closes, and never between a message and its answer."""
+
+    def __init__(self, dialogue: _Dialogue, door: Door, **options: Any) -> None:  # noqa: ANN401 - whatever aiosmtpd takes
+        super().__init__(dialogue, **options)
+        self._door = door
+        self.in_message = False
+
+    @property
+    def talk(self) -> asyncio.Task[None]:
+        """The task that runs the dialogue; it ends with the connection."""
+        return cast("asyncio.Task[None]", self._handler_coroutine)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the dialogue among those that are open."""
+        super().connection_made(transport)
+        self._door.dialogues.add(self)
+        if self._door.closing:
+            self.end()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Count it no more."""
+        self._door.dialogues.discard(self)
+        super().connection_lost(error)
+
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str) -> None:
+        """Take a message; its answer goes out whole, and QUIT after it is heard even where the door is closing."""
+        self.in_message = True
+        try:
+            await super().smtp_DATA(arg)
+        finally:
+            self.in_message = False
+        if self._door.closing:
+            self._reset_timeout(_QUIT_SECONDS)
+
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        """Begin a message, unless the door is closing."""
+        if self._door.closing:
+            self.end()
+        else:
+            await super().smtp_MAIL(arg)
+
+    def _timeout_cb(self) -> None:
+        self.end() if self._door.closing else super()._timeout_cb()  # type: ignore[no-untyped-call]
+
+    def end(self) -> None:
+        """Say that it is over (RFC 5321, 3.8) and hang up; whoever has no answer yet sends the message again."""
+        if self.transport is not None and not self.transport.is_closing():
+            cast("asyncio.Transport", self.transport).write(_CLOSING)
+            self.transport.close()
+
+
+class Door:
+    """An open door and the dialogues behind it."""
+
+    def __init__(self) -> None:
+        self.dialogues: set[_Polite] = set()
+        self.closing = False
+        self._server: asyncio.Server | None = None
+
+    async def open(self, protocol: Callable[[], SMTP], listener: socket.socket) -> None:
+        """Take whoever comes to the listener."""
+        self._server = await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=_BACKLOG)
+
+    async def close(self, patience: timedelta = _FINISHING) -> None:
+        """Begin no dialogue any more and end the others with 421; a message under way has ``patience`` to be answered first."""
+        self.closing = True
+        if self._server is not None:
+            self._server.close()
+        for dialogue in self.dialogues:
+            if not dialogue.in_message:
+                dialogue.end()
+        talks = {dialogue.talk for dialogue in self.dialogues}
+        if talks:
+            _, late = await asyncio.wait(talks, timeout=patience.total_seconds())
+            for dialogue in self.dialogues:
+                dialogue.end()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+class _RoomyLines(_Polite):
     """Takes lines of any length: whatever is too long for a line is too large for a message."""
 
     line_length_limit = MAX_BYTES + 1024
@@ -123,20 +210,23 @@ class _RoomyLmtp(_RoomyLines, LMTP):
             await super().push(status)
 
 
-async def listen(parser: Parser, reception: Reception, *, host: str, port: int, lmtp: bool = False) -> asyncio.Server:
-    """Open the door; it listens when this returns. Close the server to shut it."""
-    protocol: Callable[..., SMTP] = _RoomyLmtp if lmtp else _RoomyLines
+async def listen(parser: Parser, reception: Reception, *, listener: socket.socket, lmtp: bool = False) -> Door:
+    """Take mail at an open socket, which is the door's from now on."""
+    protocol = _RoomyLmtp if lmtp else _RoomyLines
     dialogue = _Dialogue(parser, reception)
+    door = Door()
     loop = asyncio.get_running_loop()
-    return await loop.create_server(
-        lambda: protocol(
+
+    def begin() -> SMTP:
+        return protocol(
             dialogue,
+            door,
             data_size_limit=MAX_BYTES,
             enable_SMTPUTF8=True,
             ident=_GREETING,
             timeout=_IDLE_SECONDS,
             loop=loop,
-        ),
-        host,
-        port,
-    )
+        )
+
+    await door.open(begin, listener)
+    return door

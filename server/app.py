@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import random
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -51,19 +53,27 @@ _PATIENCE_WITH_WORKERS = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class MailDoor:
-    """Where mail is taken; port 0 takes any free one."""
+    """Where mail is taken; port 0 takes any free one, and a socket that is open already goes before both."""
 
     host: str = "127.0.0.1"
     port: int = 8025
     lmtp: bool = False
+    listener: socket.socket | None = None
+
+    def open(self) -> socket.socket:
+        """The listening socket."""
+        return self.listener or listen(self.host, self.port, option="--smtp-port")
 
 
 class Parts:
     """Everything that runs in one process; building does no I/O, ``serving`` or ``working`` opens it."""
 
-    def __init__(self, settings: Settings, *, patience: timedelta = timedelta(seconds=10)) -> None:
-        """``patience`` is for readers of the API that take nothing any more."""
+    def __init__(
+        self, settings: Settings, *, patience: timedelta = timedelta(seconds=10), spread: timedelta = timedelta(seconds=5)
+    ) -> None:
+        """``patience`` is for readers of the API that take nothing; those who watch leave within ``spread`` at the end."""
         self.settings = settings
+        self.spread = spread
         self._patience = patience
         self.database = open_database(settings)
         self.tokens = open_tokens(settings, self.database)
@@ -88,6 +98,7 @@ class Parts:
             self.database, self.dispatch, per_sender_and_hour=settings.mails_per_sender_and_hour, now=utc_now
         )
         self.mail_address: str | None = None
+        self._mail: smtp.Door | None = None
         self.stopping = asyncio.Event()
 
     async def migrate(self) -> None:
@@ -104,9 +115,10 @@ class Parts:
         async with self._looking_up(patience), AsyncExitStack() as stack:
             await stack.enter_async_context(self.parser)
             if mail is not None:
-                server = await smtp.listen(self.parser, self.reception, host=mail.host, port=mail.port, lmtp=mail.lmtp)
-                self.mail_address = f"{'lmtp' if mail.lmtp else 'smtp'}://{name_of(server.sockets[0])}"
-                stack.callback(server.close)
+                listener = mail.open()
+                self.mail_address = mail_address(listener, lmtp=mail.lmtp)
+                self._mail = await smtp.listen(self.parser, self.reception, listener=listener, lmtp=mail.lmtp)
+                stack.push_async_callback(self._mail.close)
             stack.callback(self._stop)
             yield
 
@@ -136,8 +148,17 @@ class Parts:
             stack.push_async_callback(_cancel, asyncio.create_task(sweeper.run()))
             yield
 
+    async def take_no_more_mail(self) -> None:
+        """Close the mail door; returns when every dialogue has ended."""
+        if self._mail is not None:
+            await self._mail.close()
+
     def _stop(self) -> None:
         self.health.stopping = True
+
+    def linger(self) -> float:
+        """How many seconds after the word to stop the next reader is let go: at random, so that not all return at once."""
+        return random.uniform(0, self.spread.total_seconds())  # noqa: S311 - spreads load, guards nothing
 
     def endpoint(self) -> Endpoint:
         """GraphQL over what has been built."""
@@ -157,6 +178,7 @@ class Parts:
             socket_closed=self.metrics.sockets.dec,
             patience=self._patience,
             stopping=self.stopping,
+            linger=self.linger,
         )
         return Endpoint(build_schema(production=self.settings.production), services, door)
 
@@ -216,6 +238,27 @@ async def bring_up_to_date(settings: Settings, database: Database) -> None:
 def open_tokens(settings: Settings, database: Database) -> Tokens:
     """Whoever issues and judges tokens under these settings."""
     return Tokens(database=database, signing_key=settings.signing_key(), jwks_url=settings.jwks_url, now=utc_now)
+
+
+def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
+    """A listening socket; raises WrongSetting in one line when it cannot be had.
+
+    It does not share its port (SO_REUSEPORT): connections that wait for one of several owners die with it, and a second
+    `disqua serve` started by mistake would take half of the traffic. Processes that serve together share one socket.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        reason = f"is in use; choose another with {option}" if taken else f"cannot be listened on: {error.strerror or error}"
+        message = f"port {port} on {host} {reason}"
+        raise WrongSetting(message) from None
+
+
+def mail_address(listener: socket.socket, *, lmtp: bool) -> str:
+    """Where mail is taken, as a URL."""
+    return f"{'lmtp' if lmtp else 'smtp'}://{name_of(listener)}"
 
 
 def name_of(listener: socket.socket) -> str:

@@ -11,8 +11,7 @@ from rich.markup import escape
 from domain.errors import DomainError, SecretUnreadable
 from persistence import migrations
 from persistence.database import DatabaseAway
-from server.app import open_database
-from server.serve import listen
+from server.app import listen, open_database
 from server.settings import Settings, WrongSetting, load_settings
 
 if TYPE_CHECKING:

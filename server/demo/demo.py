@@ -7,6 +7,7 @@ import secrets
 import socket
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ class _Demo:
 
     async def run(self) -> int:
         """Start everything, send the mails, watch the panels settle, keep serving."""
-        parts = Parts(_settings(self._folder))
+        parts = Parts(_settings(self._folder), spread=timedelta(0))
         listener = _listener(_USUAL_PORT)
         server = Server(parts, listener, MailDoor(port=_free_or_any(_USUAL_SMTP_PORT)))
         secret = secrets.token_urlsafe(24)

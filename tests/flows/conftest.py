@@ -29,7 +29,7 @@ async def desk(product: Helpdesk) -> Desk:
     """A new workspace in the running product; for tests in the session's event loop."""
     address = f"support@{uuid4().hex}.example"
     workspace_id = await product.add_workspace("Firma", address)
-    return Desk(product.parts, product.port, workspace_id, address)
+    return Desk(product.parts, product.port, workspace_id, product.server, address)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

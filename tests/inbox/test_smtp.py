@@ -9,13 +9,14 @@ import socket
 import sqlite3
 import time
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from inbox.smtp import MAX_BYTES
+from inbox.smtp import MAX_BYTES, listen
 from tests.stage.helpdesk import SUPPORT, Helpdesk, message, open_helpdesk
-from tests.stage.waiting import in_thread
+from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -324,3 +325,67 @@ async def test_lmtp_refuses_once_for_each_recipient(tmp_path: Path) -> None:
             other.execute("BEGIN EXCLUSIVE")
             assert await in_thread(deliver, message(From="jan@firma.cz")) == ["451", "451", "250"]
             other.execute("ROLLBACK")
+
+
+# The end
+
+
+async def test_a_door_that_closes_ends_idle_dialogues_with_421_and_takes_no_more(helpdesk: Helpdesk) -> None:
+    with await in_thread(start, helpdesk.mail_port) as between_commands:
+        async with asyncio.timeout(1):
+            await helpdesk.parts.take_no_more_mail()
+
+        assert between_commands.reply().startswith("421 4.3.2")
+        assert between_commands.reply() == ""
+    with pytest.raises(ConnectionRefusedError):
+        Dialogue(helpdesk.mail_port)
+
+
+async def test_a_message_under_way_is_stored_and_answered_while_the_door_closes(
+    helpdesk: Helpdesk, raw_messages: Callable[[], list[bytes]]
+) -> None:
+    with await in_thread(start, helpdesk.mail_port) as dialogue:
+        assert (await in_thread(dialogue.say, b"DATA")).startswith("354")
+        closing = asyncio.create_task(helpdesk.parts.take_no_more_mail())
+        await eventually(lambda: _refuses(helpdesk.mail_port))
+
+        answer = await in_thread(dialogue.say, b"From: jan@firma.cz\r\n\r\nHello\r\n.")
+        farewell = await in_thread(dialogue.say, b"QUIT")
+        await closing
+
+    assert answer.startswith("250")
+    assert farewell.startswith("221")
+    assert len(raw_messages()) == 1
+
+
+async def test_no_second_message_begins_while_the_door_closes(helpdesk: Helpdesk) -> None:
+    with await in_thread(start, helpdesk.mail_port) as dialogue:
+        assert (await in_thread(dialogue.say, b"DATA")).startswith("354")
+        closing = asyncio.create_task(helpdesk.parts.take_no_more_mail())
+        await eventually(lambda: _refuses(helpdesk.mail_port))
+        await in_thread(dialogue.say, b"From: jan@firma.cz\r\n\r\nHello\r\n.")
+
+        assert (await in_thread(dialogue.say, b"MAIL FROM:<jan@firma.cz>")).startswith("421")
+        await closing
+
+
+async def test_a_message_that_does_not_come_to_its_end_is_told_to_come_again(
+    helpdesk: Helpdesk, raw_messages: Callable[[], list[bytes]]
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    door = await listen(helpdesk.parts.parser, helpdesk.parts.reception, listener=listener)
+    with await in_thread(start, listener.getsockname()[1]) as dialogue:
+        assert (await in_thread(dialogue.say, b"DATA")).startswith("354")
+
+        await door.close(patience=timedelta(seconds=0.1))
+
+        assert dialogue.reply().startswith("421 4.3.2")
+    assert raw_messages() == []
+
+
+async def _refuses(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return False
+    except ConnectionRefusedError:
+        return True

@@ -9,6 +9,7 @@ import smtplib
 import socket
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,7 +17,7 @@ import pytest
 
 from tests.stage.crm import FOUND
 from tests.stage.front_end import NO_TLS, FrontEnd, receive, send
-from tests.stage.helpdesk import CREATE_CONNECTOR, LIST, WATCH, message
+from tests.stage.helpdesk import CREATE_CONNECTOR, LIST, WATCH, message, open_helpdesk
 from tests.stage.process import free_port, serving
 from tests.stage.waiting import eventually, in_thread
 
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from websockets.asyncio.client import ClientConnection
+
     from tests.stage.crm import Crm
+    from tests.stage.helpdesk import Helpdesk
     from tests.stage.process import Serving
     from tests.stage.shell import Shell, Terminal
 
 A_FEW_SECONDS = 8.0
+TEST_CONNECTOR = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { __typename } }'
 
 
 class Desk:
@@ -185,6 +190,55 @@ async def test_an_event_stream_is_cut_at_the_end(shell: Shell, crm: Crm) -> None
         assert "Traceback" not in desk.served.log.read_text()
 
 
+async def test_sockets_end_at_moments_of_their_own(tmp_path: Path) -> None:
+    ended: list[float] = []
+
+    async def closed(socket: ClientConnection) -> int | None:
+        await socket.wait_closed()
+        ended.append(time.monotonic())
+        return socket.close_code
+
+    async with AsyncExitStack() as stack:
+        async with open_helpdesk(tmp_path / "data", spread=timedelta(seconds=1)) as helpdesk:
+            sockets = [await stack.enter_async_context(helpdesk.agent.signed_in()) for _ in range(20)]
+            closings = [asyncio.create_task(closed(one)) for one in sockets]
+            helpdesk.server.stop()
+            started = time.monotonic()
+        codes = await asyncio.gather(*closings)
+
+    assert set(codes) == {1012}
+    quarters = {int((moment - started) * 4) for moment in ended}
+    assert quarters >= {0, 1, 2, 3}
+
+
+async def test_a_connection_that_is_open_still_hears_that_the_end_is_near(tmp_path: Path) -> None:
+    async with (
+        httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client,
+        open_helpdesk(tmp_path / "data", spread=timedelta(seconds=0.5)) as helpdesk,
+        helpdesk.agent.socket(),
+    ):
+        before = await client.get(f"{helpdesk.base_url}/readyz")
+        helpdesk.server.stop()
+        await eventually(lambda: _refuses(helpdesk.port))
+        after = await client.get(f"{helpdesk.base_url}/readyz")
+
+    assert (before.status_code, before.headers.get("connection")) == (200, None)
+    assert (after.status_code, after.headers.get("connection")) == (503, "close")
+    assert after.json() == {"status": "unavailable", "database": "ok", "queue": "stopping", "updates": "stopping"}
+
+
+async def test_a_request_under_way_is_answered(helpdesk: Helpdesk, crm: Crm) -> None:
+    release = crm.hang()
+    connector_id = await helpdesk.connect(crm.url())
+    asking = asyncio.create_task(helpdesk.admin.ask(TEST_CONNECTOR, id=connector_id))
+    await eventually(lambda: _asked(crm))
+    helpdesk.server.stop()
+    await eventually(lambda: _refuses(helpdesk.port))
+    release.set()
+
+    assert (await asking)["testConnector"]["__typename"] == "LookupTrial"
+
+
 @asynccontextmanager
 async def _smtp(port: int, *commands: str) -> AsyncIterator[asyncio.StreamReader]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -240,10 +294,7 @@ async def test_a_lookup_under_way_is_saved_before_the_end_and_not_asked_again(sh
         await desk.connect(crm.url())
         await desk.mail()
 
-        async def asked() -> bool:
-            return bool(crm.requests)
-
-        await eventually(asked)
+        await eventually(lambda: _asked(crm))
         stopping = asyncio.create_task(desk.stop())
         await eventually(lambda: _refuses(desk.served.port))
         release.set()
@@ -255,6 +306,10 @@ async def test_a_lookup_under_way_is_saved_before_the_end_and_not_asked_again(sh
     (panel,) = ticket["crmPanels"]
     assert (panel["status"], panel["refreshing"]) == ("FOUND", False)
     assert len(crm.requests) == 1
+
+
+async def _asked(crm: Crm) -> bool:
+    return bool(crm.requests)
 
 
 async def _refuses(port: int) -> bool:

@@ -57,6 +57,7 @@ class Helpdesk:
     parts: Parts
     port: int
     workspace_id: WorkspaceId
+    server: Server
 
     @property
     def base_url(self) -> str:
@@ -132,11 +133,12 @@ async def open_helpdesk(
     *,
     lmtp: bool = False,
     patience: timedelta = timedelta(seconds=10),
+    spread: timedelta = timedelta(0),
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[Helpdesk]:
     """Serve on free ports until the block ends."""
     defaults = {"data_dir": data_dir, "lookup_allowed_networks": ["127.0.0.0/8"]}
-    parts = Parts(load_settings(_env_file=None, **(defaults | settings)), patience=patience)
+    parts = Parts(load_settings(_env_file=None, **(defaults | settings)), patience=patience, spread=spread)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(parts, listener, MailDoor(port=0, lmtp=lmtp))
     serving = asyncio.create_task(server.run_until_stopped())
@@ -148,7 +150,7 @@ async def open_helpdesk(
     async with parts.database.operator() as store:
         workspace_id = await store.workspaces.create("Disqua", [support_address(SUPPORT)], utc_now())
     try:
-        yield Helpdesk(parts, listener.getsockname()[1], workspace_id)
+        yield Helpdesk(parts, listener.getsockname()[1], workspace_id, server)
     finally:
         server.should_exit = True
         await serving
