@@ -77,13 +77,26 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs Redis.")] = 1,
 ) -> None:
     """Serve the API and take mail."""
+    settings = _start()
+    mail = MailDoor(smtp_host, smtp_port, lmtp)
+    if workers > 1:
+        _serve_in_several(settings, host, port, mail, workers)
+        return
     from server.serve import serve as run  # noqa: PLC0415 - the other commands start faster without it
 
-    settings = _start()
-    if workers > 1:
-        message = f"--workers {workers} needs Redis ({PREFIX}REDIS_URL), which this version does not run on yet; leave it at 1"
+    run(Parts(settings), host=host, port=port, mail=mail)
+
+
+def _serve_in_several(settings: Settings, host: str, port: int, mail: MailDoor, workers: int) -> None:
+    from server.supervisor import NeverServed, serve_in_several  # noqa: PLC0415 - the other commands start faster without it
+
+    if settings.redis_url is None:
+        message = f"--workers {workers} needs Redis ({PREFIX}REDIS_URL); set it, or leave it at 1"
         raise Refusal(message)
-    run(Parts(settings), host=host, port=port, mail=MailDoor(smtp_host, smtp_port, lmtp))
+    try:
+        serve_in_several(settings, host=host, port=port, mail=mail, workers=workers)
+    except NeverServed as error:
+        raise Refusal(str(error)) from None
 
 
 @app.command()

@@ -21,6 +21,7 @@ from domain.lookup import LookupStatus, LookupTrigger
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import timedelta
 
     from starlette.requests import Request
@@ -36,6 +37,11 @@ class Metrics:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.registry = CollectorRegistry()
+        """What this process counts; added up where several serve."""
+        self.shared = CollectorRegistry()
+        """What every process sees alike, such as the database; told by the one that is asked."""
+        self.added_up: Callable[[str], Awaitable[str]] = _alone
+        """The numbers of this process with those of the others; raises TimeoutError when they cannot be had."""
         self._lookups = Counter("disqua_lookups_total", "Lookups that ended.", ["trigger", "status"], registry=self.registry)
         self._mail_to_panel = Histogram(
             "disqua_mail_to_panel_seconds",
@@ -43,14 +49,14 @@ class Metrics:
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30),
             registry=self.registry,
         )
-        self._open = Gauge("disqua_lookups_open", "Lookups that wait or run.", ["state"], registry=self.registry)
+        self._open = Gauge("disqua_lookups_open", "Lookups that wait or run.", ["state"], registry=self.shared)
         self.rings_lost = Counter(
             "disqua_rings_lost_total", "Rings for queued lookups that Redis did not take.", registry=self.registry
         )
         self.sockets = Gauge("disqua_sockets", "Open WebSockets.", registry=self.registry)
-        self._database_up = Gauge("disqua_database_up", "1 when the database answers.", registry=self.registry)
+        self._database_up = Gauge("disqua_database_up", "1 when the database answers.", registry=self.shared)
         self._database_seconds = Gauge(
-            "disqua_database_seconds", "How long the database took to answer just now.", registry=self.registry
+            "disqua_database_seconds", "How long the database took to answer just now.", registry=self.shared
         )
         for trigger in LookupTrigger:
             for status in set(LookupStatus) - {LookupStatus.PENDING}:
@@ -75,4 +81,16 @@ class Metrics:
             for state, count in depth.items():
                 self._open.labels(state).set(count)
         self._database_seconds.set(time.perf_counter() - started)
-        return Response(generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        try:
+            counted = await self.added_up(self.own())
+        except TimeoutError:
+            return Response("The other processes do not tell their numbers.\n", 503)  # a part would look like a reset
+        return Response(counted.encode() + generate_latest(self.shared), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def own(self) -> str:
+        """What this process counts."""
+        return generate_latest(self.registry).decode()
+
+
+async def _alone(own: str) -> str:
+    return own
