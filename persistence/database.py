@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import event, exc, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import exc, make_url, text
 
 from persistence import migrations
+from persistence.postgresql import PostgreSQL
+from persistence.sqlite import SQLite
 from persistence.store import OperatorStore, WorkspaceStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from domain.identity import WorkspaceId
     from persistence.encryption import KeyRing
 
-_PRAGMAS = (
-    "busy_timeout=5000",
-    "journal_mode=WAL",
-    "foreign_keys=ON",
-)
-
 _FAULTS = (exc.DataError, exc.IntegrityError, exc.InternalError, exc.NotSupportedError, exc.ProgrammingError)
 """What a database refuses although it is there; the others mean that it is away, or that its file is none."""
+
+_AWAY: Final = ("08", "28", "3D", "40", "53", "57", "58", "25006", "55P03")
+"""The same by PostgreSQL's codes (appendix A of its manual), whole classes or one of a class.
+
+No connection, no right to one, no such database, rolled back for others, out of resources, told to stop, a broken
+disk, a standby that takes no writes, a lock not had in time: another try, later, may well succeed.
+"""
 
 
 class DatabaseAway(Exception):
@@ -39,20 +38,15 @@ class DatabaseAway(Exception):
 class Database:
     """Opens transactions for one tenant, or for the operator across all of them.
 
-    A writing transaction takes SQLite's write lock when it begins: a read that decides a write cannot be outrun.
+    In a writing transaction nobody else writes in its workspace: a read that decides a write cannot be outrun.
     """
 
     def __init__(self, url: str, keys: KeyRing) -> None:
+        parsed = make_url(url)
         self._keys = keys
-        self._engine = create_async_engine(url, hide_parameters=True)
-        self._write_lock: AbstractAsyncContextManager[Any] = nullcontext()
-        if make_url(url).get_backend_name() == "sqlite":
-            event.listen(self._engine.sync_engine, "do_connect", _try_to_open)
-            event.listen(self._engine.sync_engine, "connect", _set_pragmas)
-            event.listen(self._engine.sync_engine, "begin", _begin)
-            self._write_lock = asyncio.Lock()  # SQLite's own queue of writers is unfair; this one is in order
-        self._writing_engine = self._engine.execution_options(begin=("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"))
-        self._hasty_engine = self._engine.execution_options(begin=("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"))
+        self.embedded = parsed.get_backend_name() == "sqlite"
+        """Whether it is a file that belongs to whoever opens it, and not a server that others share."""
+        self._server: SQLite | PostgreSQL = SQLite(parsed) if self.embedded else PostgreSQL(parsed)
 
     @asynccontextmanager
     async def workspace(self, workspace_id: WorkspaceId, *, power_safe: bool = True) -> AsyncIterator[WorkspaceStore]:
@@ -60,76 +54,81 @@ class Database:
 
         A commit survives the end of the process in any case; ``power_safe`` ones survive a power cut, too, and wait for the disk.
         """
-        async with self._writing(power_safe=power_safe) as connection:
+        async with _telling(), self._server.writing(workspace_id, power_safe=power_safe) as connection:
             yield WorkspaceStore(connection, workspace_id, self._keys)
 
     @asynccontextmanager
     async def reading(self, workspace_id: WorkspaceId) -> AsyncIterator[WorkspaceStore]:
         """One snapshot of one workspace, for reading only."""
-        async with self._transaction(self._engine) as connection:
+        async with _telling(), self._server.reading(workspace_id) as connection:
             yield WorkspaceStore(connection, workspace_id, self._keys)
 
     @asynccontextmanager
     async def operator(self) -> AsyncIterator[OperatorStore]:
-        """One writing transaction over all workspaces: for the command line, the doors and the sweeper."""
-        async with self._writing() as connection:
+        """One writing transaction over all workspaces, beside which nobody writes: for the command line."""
+        async with self._operating() as connection:
             yield OperatorStore(connection, self._keys)
 
     @asynccontextmanager
     async def operator_reading(self) -> AsyncIterator[OperatorStore]:
-        """One snapshot over all workspaces, for reading only."""
-        async with self._transaction(self._engine) as connection:
+        """One snapshot over all workspaces, for reading only: for the doors and the sweeper."""
+        async with self._looking() as connection:
             yield OperatorStore(connection, self._keys)
 
     async def ping(self) -> None:
         """Raise DatabaseAway unless the database answers."""
-        async with self._transaction(self._engine) as connection:
+        async with self._looking() as connection:
             await connection.execute(text("SELECT 1"))
 
-    async def migrate(self) -> None:
-        """Bring the schema to the newest revision, in one transaction; safe to run side by side."""
-        async with self._writing() as connection:
+    async def migrate(self) -> str | None:
+        """Bring the schema to the newest revision, in one transaction; safe to run side by side.
+
+        The revision that it had.
+        """
+        async with self._operating() as connection:
+            found = await connection.run_sync(migrations.current)
             await connection.run_sync(migrations.upgrade)
+            return found
 
     async def revision(self) -> str | None:
         """The revision that the schema has; None before the first migration."""
-        async with self._transaction(self._engine) as connection:
+        async with self._looking() as connection:
             return await connection.run_sync(migrations.current)
+
+    async def walls_tenants(self) -> bool:
+        """Whether the database itself, too, keeps the workspaces apart, where it can at all."""
+        async with _telling():
+            return await self._server.walls_tenants()
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._engine.dispose()
+        await self._server.close()
 
     @asynccontextmanager
-    async def _writing(self, *, power_safe: bool = True) -> AsyncIterator[AsyncConnection]:
-        engine = self._writing_engine if power_safe else self._hasty_engine
-        async with self._write_lock, self._transaction(engine) as connection:
+    async def _operating(self) -> AsyncIterator[AsyncConnection]:
+        async with _telling(), self._server.writing(None) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with engine.begin() as connection:
-                yield connection
-        except (exc.DatabaseError, exc.InterfaceError, exc.TimeoutError) as error:
-            if isinstance(error, _FAULTS):
-                raise
-            raise DatabaseAway(str(error)) from error
+    async def _looking(self) -> AsyncIterator[AsyncConnection]:
+        async with _telling(), self._server.reading(None) as connection:
+            yield connection
 
 
-def _try_to_open(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
-    """Fail here and not in aiosqlite, whose thread then outlives the event loop and complains of its end."""
-    sqlite3.connect(*arguments, **options).close()
+@asynccontextmanager
+async def _telling() -> AsyncIterator[None]:
+    """Tell whatever means that the database is away by that one name."""
+    try:
+        yield
+    except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
+        if isinstance(error, exc.DBAPIError) and _is_fault(error):
+            raise
+        raise DatabaseAway(str(error)) from error
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - whatever driver
-    connection.isolation_level = None  # the driver would begin too late: its reads ran outside the transaction
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    for statement in connection.get_execution_options().get("begin", ("BEGIN",)):
-        connection.exec_driver_sql(statement)
+def _is_fault(error: exc.DBAPIError) -> bool:
+    code: str | None = getattr(error.orig, "sqlstate", None)
+    if code is None:
+        return isinstance(error, _FAULTS)
+    concerns_a_statement = error.statement is not None
+    return concerns_a_statement and not code.startswith(_AWAY)

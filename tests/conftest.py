@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import structlog
 
 from tests.stage.crm import Crm, open_crm
 from tests.stage.helpdesk import Helpdesk, open_helpdesk
+from tests.stage.postgres import PostgreSQL, open_postgresql
 from tests.stage.redis import RedisServer, redis_on_stage
 
 if TYPE_CHECKING:
@@ -54,6 +56,24 @@ def corpora() -> Path:
     if _REQUIRE_CORPORA:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what has a database in play on each kind of database; what asks for the ``file`` is about SQLite's alone."""
+    if "database_kind" in metafunc.fixturenames:
+        kinds = ["sqlite"] if "file" in metafunc.fixturenames else ["sqlite", "postgresql"]
+        metafunc.parametrize("database_kind", kinds, scope="session")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server for all the tests of this process that do it no harm."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(open_postgresql())
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+        yield server
 
 
 @pytest.fixture

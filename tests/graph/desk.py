@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from domain.identity import Role, email_address
 from domain.ticket import Requester
@@ -130,13 +130,12 @@ def tamper(data_dir: Path, statement: str, *values: object) -> None:
 def statements(helpdesk: Helpdesk) -> Iterator[list[str]]:
     """The SQL statements that are executed meanwhile."""
     executed: list[str] = []
-    engine = helpdesk.parts.database._engine.sync_engine  # noqa: SLF001 - nothing outside shows a statement
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         executed.append(statement)
 
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     try:
         yield executed
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", note)

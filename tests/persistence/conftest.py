@@ -1,4 +1,4 @@
-"""A database file for each test, and what a test may watch it with."""
+"""A database for each test, and what a test may watch it with."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from persistence import migrations
 from persistence.database import Database
 from persistence.encryption import KeyRing
 from tests.persistence.samples import NOW
+from tests.stage.back_door import BackDoor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
+
+    from tests.stage.postgres import PostgreSQL
 
     OpenDatabase = Callable[..., Database]
 
@@ -41,7 +44,7 @@ class Statements:
     seen: list[Statement] = field(default_factory=list)
 
     def record(self, _connection: object, _cursor: object, text: str, parameters: Any, *_: object) -> None:  # noqa: ANN401
-        if not text.startswith("BEGIN"):
+        if not text.startswith(("BEGIN", "SELECT set_config(")):
             self.seen.append(Statement(text, parameters))
 
 
@@ -79,16 +82,28 @@ def file(_migrated: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def url(file: Path) -> str:
-    return f"sqlite+aiosqlite:///{file}"
+def url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of the test's own, on each kind of server in turn; whoever asks for ``file`` is about SQLite alone."""
+    if database_kind == "sqlite":
+        yield f"sqlite+aiosqlite:///{request.getfixturevalue('file')}"
+    else:
+        postgres: PostgreSQL = request.getfixturevalue("postgres")
+        with postgres.database() as name:
+            yield postgres.url(name, scheme="postgresql+asyncpg")
+
+
+@pytest.fixture
+def back_door(url: str) -> BackDoor:
+    """A look at the database from outside."""
+    return BackDoor(url)
 
 
 @pytest.fixture
 async def open_database(url: str, keys: KeyRing) -> AsyncIterator[OpenDatabase]:
-    """Opens the test's file, or another, with the test's keys, or others, until the test ends."""
+    """Opens the test's database, or another, with the test's keys, or others, until the test ends."""
     opened: list[Database] = []
 
-    def open_one(keys: KeyRing = keys, *, file: Path | None = None) -> Database:
+    def open_one(keys: KeyRing = keys, *, file: Path | None = None, url: str = url) -> Database:
         opened.append(Database(url if file is None else f"sqlite+aiosqlite:///{file}", keys))
         return opened[-1]
 
@@ -104,7 +119,7 @@ def database(open_database: OpenDatabase) -> Database:
 
 @pytest.fixture
 def neighbour(open_database: OpenDatabase) -> Database:
-    """The same file as another process has it: with locks and connections of its own."""
+    """The same database as another process has it: with locks and connections of its own."""
     return open_database()
 
 

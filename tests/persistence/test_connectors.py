@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import base64
-import sqlite3
-from contextlib import closing
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from domain.identity import WorkspaceId
     from persistence.database import Database
     from tests.persistence.conftest import OpenDatabase
+    from tests.stage.back_door import BackDoor
 
 EVERYTHING_SET = settings(
     name="CRM Nováková 👩‍🔧",
@@ -42,19 +41,10 @@ OLD_KEY = bytes(range(32))
 NEW_KEY = bytes(range(1, 33))
 
 
-def change(file: Path, statement: str, *parameters: Any) -> None:  # noqa: ANN401 - whatever SQLite takes
-    """What nobody may do: write past the stores."""
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute(statement, parameters)
-        connection.commit()
-
-
-def sealed(file: Path, connector_id: ConnectorId) -> bytes:
+def sealed(back_door: BackDoor, connector_id: ConnectorId) -> bytes:
     """The column as it is stored."""
-    with closing(sqlite3.connect(file)) as connection:
-        stored: bytes
-        (stored,) = connection.execute("SELECT secret FROM connectors WHERE id = ?", [connector_id.hex]).fetchone()
-        return stored
+    ((stored,),) = back_door.rows("SELECT secret FROM connectors WHERE id = :id", id=connector_id)
+    return bytes(stored)
 
 
 async def secret_of(database: Database, workspace_id: WorkspaceId, connector_id: ConnectorId) -> Secret | None:
@@ -149,7 +139,7 @@ async def test_settings_keep_the_secret_unless_they_say_that_there_is_none(datab
 
 
 async def test_deleting_a_connector_deletes_its_answers_and_log_and_no_others(
-    database: Database, file: Path, workspace_id: WorkspaceId
+    database: Database, back_door: BackDoor, workspace_id: WorkspaceId
 ) -> None:
     async with database.workspace(workspace_id) as store:
         gone, stays = [await connect(store, SECRET) for _ in range(2)]
@@ -162,10 +152,8 @@ async def test_deleting_a_connector_deletes_its_answers_and_log_and_no_others(
         assert await store.connectors.delete(gone.id)
         assert await store.connectors.all() == [stays]
 
-    with closing(sqlite3.connect(file)) as connection:
-        for table, left in (("lookups", 2), ("answers", 1)):
-            owners = connection.execute(f"SELECT connector_id FROM {table}").fetchall()  # noqa: S608 - names from above
-            assert owners == [(stays.id.hex,)] * left
+    for table, left in (("lookups", 2), ("answers", 1)):
+        assert back_door.rows(f"SELECT connector_id FROM {table}") == [(stays.id.hex,)] * left  # noqa: S608 - names from above
 
 
 async def test_no_secret_stands_in_any_byte_of_the_files(database: Database, file: Path, workspace_id: WorkspaceId) -> None:
@@ -198,17 +186,18 @@ def written_forms(text: str) -> list[bytes]:
 
 
 async def test_a_secret_that_moved_to_another_row_is_unreadable(
-    database: Database, file: Path, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId
+    database: Database, back_door: BackDoor, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId
 ) -> None:
     async with database.workspace(workspace_id) as store:
         one, two = [await connect(store, secret) for secret in (SECRET, NEW_SECRET)]
     async with database.workspace(other_workspace_id) as store:
         theirs = await connect(store, SECRET)
 
-    first = sealed(file, one.id)
+    moved = "UPDATE connectors SET secret = :secret WHERE id = :id"
+    first = sealed(back_door, one.id)
     for source, target in ((two.id, one.id), (theirs.id, two.id)):
-        change(file, "UPDATE connectors SET secret = ? WHERE id = ?", sealed(file, source), target.hex)
-    change(file, "UPDATE connectors SET secret = ? WHERE id = ?", first, theirs.id.hex)
+        back_door.alter(moved, secret=sealed(back_door, source), id=target)
+    back_door.alter(moved, secret=first, id=theirs.id)
 
     for owner, connector in ((workspace_id, one), (workspace_id, two), (other_workspace_id, theirs)):
         with pytest.raises(SecretUnreadable):
@@ -216,12 +205,12 @@ async def test_a_secret_that_moved_to_another_row_is_unreadable(
 
 
 async def test_a_connector_that_moved_to_another_workspace_does_not_bring_its_secret(
-    database: Database, file: Path, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId
+    database: Database, back_door: BackDoor, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId
 ) -> None:
     async with database.workspace(workspace_id) as store:
         connector = await connect(store, SECRET)
 
-    change(file, "UPDATE connectors SET workspace_id = ?", other_workspace_id.hex)
+    back_door.alter("UPDATE connectors SET workspace_id = :id", id=other_workspace_id)
 
     with pytest.raises(SecretUnreadable):
         await secret_of(database, other_workspace_id, connector.id)
@@ -229,12 +218,12 @@ async def test_a_connector_that_moved_to_another_workspace_does_not_bring_its_se
 
 @pytest.mark.parametrize("stored", [b"", b"\x01", b"plain text", bytes(100)])
 async def test_a_column_that_holds_no_ciphertext_is_unreadable(
-    database: Database, file: Path, workspace_id: WorkspaceId, stored: bytes
+    database: Database, back_door: BackDoor, workspace_id: WorkspaceId, stored: bytes
 ) -> None:
     async with database.workspace(workspace_id) as store:
         connector = await connect(store, SECRET)
 
-    change(file, "UPDATE connectors SET secret = ?", stored)
+    back_door.alter("UPDATE connectors SET secret = :stored", stored=stored)
 
     with pytest.raises(SecretUnreadable):
         await secret_of(database, workspace_id, connector.id)
@@ -265,17 +254,17 @@ async def test_after_a_rotation_the_new_key_alone_opens_every_secret(
 
 @pytest.mark.parametrize("broken", [b"", b"\x01\x02k1" + bytes(40), b"\x01\x02k9" + bytes(40), b"\x01\x02k2" + bytes(40)])
 async def test_a_rotation_names_what_it_cannot_open_leaves_it_and_goes_on(
-    database: Database, open_database: OpenDatabase, file: Path, workspace_id: WorkspaceId, broken: bytes
+    database: Database, open_database: OpenDatabase, back_door: BackDoor, workspace_id: WorkspaceId, broken: bytes
 ) -> None:
     async with database.workspace(workspace_id) as store:
         before, unreadable, behind = [await connect(store, SECRET) for _ in range(3)]
-    change(file, "UPDATE connectors SET secret = ? WHERE id = ?", broken, unreadable.id.hex)
+    back_door.alter("UPDATE connectors SET secret = :broken WHERE id = :id", broken=broken, id=unreadable.id)
 
     rotating = open_database(KeyRing({"k2": NEW_KEY, "k1": OLD_KEY}))
     async with rotating.operator() as operator:
         rotated = await operator.secrets.rotate()
 
     assert rotated == (2, [unreadable.id])
-    assert sealed(file, unreadable.id) == broken
+    assert sealed(back_door, unreadable.id) == broken
     for connector in (before, behind):
         assert await secret_of(rotating, workspace_id, connector.id) == SECRET

@@ -359,7 +359,7 @@ def pragmas() -> Iterator[list[dict[str, Any]]]:
 
 
 async def test_every_connection_lets_readers_by_holds_references_and_is_patient(
-    database: Database, workspace_id: WorkspaceId, pragmas: list[dict[str, Any]]
+    database: Database, file: Path, workspace_id: WorkspaceId, pragmas: list[dict[str, Any]]
 ) -> None:
     await database.ping()
     async with database.workspace(workspace_id):
@@ -371,7 +371,7 @@ async def test_every_connection_lets_readers_by_holds_references_and_is_patient(
 
 
 async def test_what_was_committed_survives_a_power_cut_unless_the_caller_does_without(
-    database: Database, workspace_id: WorkspaceId, pragmas: list[dict[str, Any]]
+    database: Database, file: Path, workspace_id: WorkspaceId, pragmas: list[dict[str, Any]]
 ) -> None:
     normal, full = 1, 2
 

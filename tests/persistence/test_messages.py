@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,13 +12,12 @@ from domain.ticket import Requester
 from tests.persistence.samples import EVA, HOUR, INSTANT, JAN, NOW, SECOND, mail, open_ticket
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from domain.identity import WorkspaceId
     from domain.ticket import InboundEmail, Message
     from persistence.database import Database
     from persistence.store import WorkspaceStore
     from tests.persistence.conftest import Statements
+    from tests.stage.back_door import BackDoor
 
 EVERY_BYTE = bytes(range(256)) * 3
 
@@ -224,12 +221,9 @@ async def test_no_messages_of_no_tickets(database: Database, workspace_id: Works
         assert await texts(store, ticket.id, 0) == []
 
 
-async def test_raw_mail_goes_with_its_message(database: Database, file: Path, workspace_id: WorkspaceId) -> None:
+async def test_raw_mail_goes_with_its_message(database: Database, back_door: BackDoor, workspace_id: WorkspaceId) -> None:
     await deliver(database, workspace_id, mail())
 
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("DELETE FROM tickets")
-        left = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("messages", "raw_messages")]  # noqa: S608
+    back_door.alter("DELETE FROM tickets")
 
-    assert left == [(0,), (0,)]
+    assert [back_door.rows(f"SELECT * FROM {table}") for table in ("messages", "raw_messages")] == [[], []]  # noqa: S608

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -14,11 +12,10 @@ from domain.ticket import Requester
 from tests.persistence.samples import EVA, JAN, NOW, SECOND, open_ticket
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from domain.identity import WorkspaceId
     from domain.ticket import Ticket
     from persistence.database import Database
+    from tests.stage.back_door import BackDoor
 
 
 async def opened(database: Database, workspace_id: WorkspaceId) -> Ticket:
@@ -91,12 +88,10 @@ async def test_a_ticket_that_was_taken_back_gives_its_number_back(database: Data
 
 
 async def test_the_number_of_a_deleted_ticket_is_not_given_again(
-    database: Database, file: Path, workspace_id: WorkspaceId
+    database: Database, back_door: BackDoor, workspace_id: WorkspaceId
 ) -> None:
     await opened(database, workspace_id)
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("DELETE FROM tickets")
-        connection.commit()
+    back_door.alter("DELETE FROM tickets")
 
     assert (await opened(database, workspace_id)).number == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -27,3 +28,11 @@ async def eventually(look: Callable[[], Awaitable[T | None]], within: float = 10
         while not (seen := await look()):  # noqa: ASYNC110 - what is seen has no event to wait for
             await asyncio.sleep(0.01)
     return seen
+
+
+def by_now(look: Callable[[], bool], within: float = 10.0) -> None:
+    """Wait, blocking, until it is so: for what is set up before any loop runs."""
+    end = time.monotonic() + within
+    while not look():
+        assert time.monotonic() < end, "it has not come about in time"
+        time.sleep(0.01)

@@ -1,0 +1,134 @@
+"""PostgreSQL: one writer at a time in each workspace, and rows that only their workspace's transactions see.
+
+Everything a connection is told about a transaction ends with it, so that a pooler in transaction mode may stand between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+from weakref import WeakValueDictionary
+
+from sqlalchemy import event, exc, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy.engine import URL
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+    from domain.identity import WorkspaceId
+
+EVERY_WORKSPACE: Final = "*"
+"""What the operator's transactions say in place of a workspace's id; migration 0002 knows it, too."""
+
+_POOL_SIZE: Final = 10
+_MORE_AT_A_RUSH: Final = 5
+_CONNECT_SECONDS: Final = 3
+_PATIENCE_SECONDS: Final = 8.0
+"""For one transaction with all its waiting; letting go of a connection that hangs takes up to two more."""
+_OPERATORS_PATIENCE_SECONDS: Final = 60.0
+_LEAVING_SECONDS: Final = 3.0
+
+_SETTING = "SELECT set_config('disqua.workspace', :tenant, true)"
+_OF_A_VANISHED_CLIENT = "set_config('idle_in_transaction_session_timeout', '20s', true)"  # its locks must not stay for hours
+_ALL = f"hashtextextended('{EVERY_WORKSPACE}', 0)"
+_READ = text(_SETTING)
+_WRITE = text(
+    f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, pg_advisory_xact_lock_shared({_ALL}), "
+    "pg_advisory_xact_lock(hashtextextended(:tenant, 0))"
+)
+_OPERATE = text(f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, pg_advisory_xact_lock({_ALL})")
+_WALLS = text("SELECT bool_and(row_security_active(oid)) FROM pg_class WHERE relrowsecurity AND relkind = 'r'")
+
+
+class PostgreSQL:
+    """The transactions of one database, each ended after ten seconds whatever the server or the network does.
+
+    A workspace's writers come one after the other, an operator's transaction comes alone: what SQLite's single
+    writer promises, a read that decides a write cannot be outrun, holds here too.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._engine = _engine(url)
+        self._reading_engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._queues = WeakValueDictionary[str, asyncio.Lock]()
+        self._doubted_at = 0.0
+        event.listen(self._engine.sync_engine, "connect", _note_birth)
+        event.listen(self._engine.sync_engine, "checkout", self._look_at)
+
+    @asynccontextmanager
+    async def writing(self, tenant: WorkspaceId | None, *, power_safe: bool = True) -> AsyncIterator[AsyncConnection]:  # noqa: ARG002 - every commit here is
+        """The only transaction that writes in this workspace; for None, the only one that writes at all."""
+        name = EVERY_WORKSPACE if tenant is None else str(tenant)
+        patience = _OPERATORS_PATIENCE_SECONDS if tenant is None else _PATIENCE_SECONDS
+        queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
+        async with self._limit(patience), queue, self._engine.begin() as connection:
+            await connection.execute(_OPERATE if tenant is None else _WRITE, {"tenant": name})
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self, tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
+        """A snapshot that can change nothing."""
+        async with self._limit(_PATIENCE_SECONDS), self._reading_engine.begin() as connection:
+            await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
+            yield connection
+
+    async def walls_tenants(self) -> bool:
+        """Whether row-level security binds the role that we are: a superuser's it does not."""
+        async with self._limit(_PATIENCE_SECONDS), self._engine.begin() as connection:
+            return (await connection.execute(_WALLS)).scalar() is not False
+
+    async def close(self) -> None:
+        """Close every connection, one that hangs without farewell."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVING_SECONDS):
+                await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _limit(self, seconds: float) -> AsyncIterator[None]:
+        """End what takes longer by TimeoutError, and trust no connection that was open by then."""
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            self._doubted_at = time.monotonic()
+            raise TimeoutError(f"no answer within {seconds:.0f} seconds") from error
+
+    def _look_at(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401 - whatever driver
+        """Let no transaction begin on a connection that is known to be dead or doubted; the pool then opens new ones."""
+        closed = getattr(connection.driver_connection, "is_closed", bool)
+        if closed() or record.info["born_at"] < self._doubted_at:
+            raise exc.InvalidatePoolError
+
+
+def _engine(url: URL) -> AsyncEngine:
+    """What is said in the query of a URL is libpq's, whichever driver reads it."""
+    query = {"application_name": "disqua"} | {name: _joined(value) for name, value in url.query.items()}
+    options: dict[str, Any] = {"hide_parameters": True, "pool_size": _POOL_SIZE, "max_overflow": _MORE_AT_A_RUSH}
+    if url.get_driver_name() == "psycopg":
+        arguments: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "prepare_threshold": None} | query
+        options |= {"pool_pre_ping": True, "use_native_hstore": False}
+    else:
+        timeout = float(query.pop("connect_timeout", _CONNECT_SECONDS))
+        arguments = {
+            "timeout": timeout,
+            "dsn": f"postgresql://?{urlencode(query)}",
+        }  # sslrootcert and its like it takes there alone
+    return create_async_engine(url.set(query={}), connect_args=arguments, **options)
+
+
+def _joined(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ",".join(value)
+
+
+def _note_birth(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["born_at"] = time.monotonic()
