@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import exc, make_url, text
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from domain.identity import WorkspaceId
     from persistence.encryption import KeyRing
 
-_FAULTS = (exc.DataError, exc.IntegrityError, exc.InternalError, exc.NotSupportedError, exc.ProgrammingError)
+_FAULTS = (exc.DataError, exc.IntegrityError, exc.NotSupportedError, exc.ProgrammingError)
 """What a database refuses although it is there; the others mean that it is away, or that its file is none."""
 
 _AWAY: Final = ("08", "28", "3D", "40", "53", "57", "58", "25006", "55P03")
@@ -41,12 +42,13 @@ class Database:
     In a writing transaction nobody else writes in its workspace: a read that decides a write cannot be outrun.
     """
 
-    def __init__(self, url: str, keys: KeyRing) -> None:
+    def __init__(self, url: str, keys: KeyRing, *, patience: timedelta = timedelta(seconds=8)) -> None:
+        """``patience`` is for a transaction on a server: longer than that it is away. The operator's may take eight times as long."""
         parsed = make_url(url)
         self._keys = keys
         self.embedded = parsed.get_backend_name() == "sqlite"
         """Whether it is a file that belongs to whoever opens it, and not a server that others share."""
-        self._server: SQLite | PostgreSQL = SQLite(parsed) if self.embedded else PostgreSQL(parsed)
+        self._server: SQLite | PostgreSQL = SQLite(parsed) if self.embedded else PostgreSQL(parsed, patience=patience)
 
     @asynccontextmanager
     async def workspace(self, workspace_id: WorkspaceId, *, power_safe: bool = True) -> AsyncIterator[WorkspaceStore]:

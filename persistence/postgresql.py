@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import timedelta
 
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -30,9 +31,10 @@ EVERY_WORKSPACE: Final = "*"
 _POOL_SIZE: Final = 10
 _MORE_AT_A_RUSH: Final = 5
 _CONNECT_SECONDS: Final = 3
-_PATIENCE_SECONDS: Final = 8.0
-"""For one transaction with all its waiting; letting go of a connection that hangs takes up to two more."""
-_OPERATORS_PATIENCE_SECONDS: Final = 60.0
+_OPERATORS_PATIENCE: Final = 8
+"""How many times as long an operator's transaction may take: it may concern every row there is."""
+_PARTING_SECONDS: Final = 1.0
+"""For telling the server that a statement is no longer waited for; a driver left alone takes ten."""
 _LEAVING_SECONDS: Final = 3.0
 
 _SETTING = "SELECT set_config('disqua.workspace', :tenant, true)"
@@ -48,13 +50,15 @@ _WALLS = text("SELECT bool_and(row_security_active(oid)) FROM pg_class WHERE rel
 
 
 class PostgreSQL:
-    """The transactions of one database, each ended after ten seconds whatever the server or the network does.
+    """The transactions of one database, each ended in time whatever the server or the network does.
 
     A workspace's writers come one after the other, an operator's transaction comes alone: what SQLite's single
     writer promises, a read that decides a write cannot be outrun, holds here too.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, patience: timedelta) -> None:
+        """``patience`` is for one transaction with all its waiting; letting go of a connection that hangs takes up to 2 s more."""
+        self._patience = patience.total_seconds()
         self._engine = _engine(url)
         self._reading_engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._queues = WeakValueDictionary[str, asyncio.Lock]()
@@ -66,7 +70,7 @@ class PostgreSQL:
     async def writing(self, tenant: WorkspaceId | None, *, power_safe: bool = True) -> AsyncIterator[AsyncConnection]:  # noqa: ARG002 - every commit here is
         """The only transaction that writes in this workspace; for None, the only one that writes at all."""
         name = EVERY_WORKSPACE if tenant is None else str(tenant)
-        patience = _OPERATORS_PATIENCE_SECONDS if tenant is None else _PATIENCE_SECONDS
+        patience = self._patience * (_OPERATORS_PATIENCE if tenant is None else 1)
         queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
         async with self._limit(patience), queue, self._engine.begin() as connection:
             await connection.execute(_OPERATE if tenant is None else _WRITE, {"tenant": name})
@@ -75,13 +79,13 @@ class PostgreSQL:
     @asynccontextmanager
     async def reading(self, tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
         """A snapshot that can change nothing."""
-        async with self._limit(_PATIENCE_SECONDS), self._reading_engine.begin() as connection:
+        async with self._limit(self._patience), self._reading_engine.begin() as connection:
             await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
             yield connection
 
     async def walls_tenants(self) -> bool:
         """Whether row-level security binds the role that we are: a superuser's it does not."""
-        async with self._limit(_PATIENCE_SECONDS), self._engine.begin() as connection:
+        async with self._limit(self._patience), self._engine.begin() as connection:
             return (await connection.execute(_WALLS)).scalar() is not False
 
     async def close(self) -> None:
@@ -93,12 +97,12 @@ class PostgreSQL:
     @asynccontextmanager
     async def _limit(self, seconds: float) -> AsyncIterator[None]:
         """End what takes longer by TimeoutError, and trust no connection that was open by then."""
-        limit = asyncio.timeout(seconds)
+        soft, hard = asyncio.timeout(seconds), asyncio.timeout(seconds + _PARTING_SECONDS)
         try:
-            async with limit:
+            async with hard, soft:
                 yield
         except TimeoutError as error:
-            if not limit.expired():
+            if not soft.expired():
                 raise
             self._doubted_at = time.monotonic()
             raise TimeoutError(f"no answer within {seconds:.0f} seconds") from error

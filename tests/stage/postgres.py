@@ -24,6 +24,8 @@ from tests.stage.waiting import by_now
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trustme import LeafCert
+
 OWNER = "disqua"
 """An ordinary role that owns its tables, as in production: row-level security binds it."""
 PASSWORD = "p@ss word/+%"
@@ -100,6 +102,21 @@ class PostgreSQL:
         """Go on after ``suspend``."""
         for process in self._processes():
             os.kill(process, signal.SIGCONT)
+
+    def encrypt(self, certificate: LeafCert) -> None:
+        """Take encrypted connections, too, from now on."""
+        key = self._data / "server.key"
+        certificate.private_key_pem.write_to_path(str(key))
+        certificate.cert_chain_pems[0].write_to_path(str(self._data / "server.crt"))
+        key.chmod(0o600)
+        _give_to_server(key, self._data / "server.crt")
+        self.administer("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
+
+        def encrypted() -> bool:
+            with self.connect() as connection:
+                return connection.pgconn.ssl_in_use
+
+        by_now(encrypted)
 
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None
