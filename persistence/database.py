@@ -16,6 +16,7 @@ from persistence.store import OperatorStore, WorkspaceStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from domain.identity import WorkspaceId
@@ -36,6 +37,10 @@ class DatabaseAway(Exception):
     """The database cannot be reached or cannot commit now; nothing of the transaction was kept."""
 
 
+class UnknownAddress(ValueError):
+    """The text names no database."""
+
+
 class Database:
     """Opens transactions for one tenant, or for the operator across all of them.
 
@@ -43,8 +48,11 @@ class Database:
     """
 
     def __init__(self, url: str, keys: KeyRing, *, patience: timedelta = timedelta(seconds=8)) -> None:
-        """``patience`` is for a transaction on a server: longer than that it is away. The operator's may take eight times as long."""
-        parsed = make_url(url)
+        """Raises UnknownAddress.
+
+        A transaction on a server that lasts longer than ``patience`` finds it away; an operator's may last eight times as long.
+        """
+        parsed = _parsed(url)
         self._keys = keys
         self.embedded = parsed.get_backend_name() == "sqlite"
         """Whether it is a file that belongs to whoever opens it, and not a server that others share."""
@@ -117,6 +125,13 @@ class Database:
             yield connection
 
 
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (exc.ArgumentError, ValueError):
+        raise UnknownAddress("it must be postgresql://user:password@host:port/database, with %40 for @ in a password") from None
+
+
 @asynccontextmanager
 async def _telling() -> AsyncIterator[None]:
     """Tell whatever means that the database is away by that one name."""
@@ -125,7 +140,13 @@ async def _telling() -> AsyncIterator[None]:
     except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
         if isinstance(error, exc.DBAPIError) and _is_fault(error):
             raise
-        raise DatabaseAway(str(error)) from error
+        raise DatabaseAway(_reason(error)) from error
+
+
+def _reason(error: exc.DBAPIError | exc.TimeoutError | OSError) -> str:
+    if isinstance(error, exc.DBAPIError) and error.statement is None:
+        return str(error.orig)
+    return str(error) or "no answer in time"  # what asyncpg raises then is without words
 
 
 def _is_fault(error: exc.DBAPIError) -> bool:

@@ -57,7 +57,7 @@ class PostgreSQL:
     """
 
     def __init__(self, url: URL, *, patience: timedelta) -> None:
-        """``patience`` is for one transaction with all its waiting; letting go of a connection that hangs takes up to 2 s more."""
+        """``patience`` is for one transaction with all its waiting; letting go of a connection that hangs takes 2 s more."""
         self._patience = patience.total_seconds()
         self._engine = _engine(url)
         self._reading_engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

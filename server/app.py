@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -34,10 +35,10 @@ from lookups.runner import Runner
 from lookups.sweeper import Sweeper
 from lookups.updates import Updates
 from persistence import migrations
-from persistence.database import Database
+from persistence.database import Database, UnknownAddress
 from server.health import Health
 from server.metrics import Metrics
-from server.settings import WrongSetting
+from server.settings import PREFIX, WrongSetting
 from server.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 
 _PATIENCE_WITH_WORKERS = timedelta(seconds=10)
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Parts:
         self.stopping = asyncio.Event()
 
     async def migrate(self) -> None:
-        """Bring the database to the newest schema and let go of it; raises what ``bring_up_to_date`` raises."""
+        """See to the database's schema and let go of it; raises what ``bring_up_to_date`` raises."""
         try:
             await bring_up_to_date(self.settings, self.database)
         finally:
@@ -221,18 +223,46 @@ def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
 
 
 def open_database(settings: Settings) -> Database:
-    """The database that the settings name; connects when it is first used."""
-    return Database(settings.async_database_url, settings.key_ring())
+    """The database that the settings name; connects when it is first used. Raises WrongSetting where they name none."""
+    try:
+        return Database(settings.async_database_url, settings.key_ring())
+    except UnknownAddress as error:
+        raise WrongSetting(f"{PREFIX}DATABASE_URL: {error}") from None
 
 
 async def bring_up_to_date(settings: Settings, database: Database) -> None:
-    """Bring the database to the newest schema; raises DatabaseAway, and WrongSetting where it cannot be ours."""
+    """See to it that the schema is one we can work with; raises DatabaseAway, and WrongSetting where it is none.
+
+    A file of our own is brought to the newest schema. A server is shared: `disqua migrate` alone changes its schema, and one
+    that is newer than we are is what a rolling restart looks like, since migrations only add.
+    """
     settings.prepare_data_dir()
     revision, newest = await database.revision(), migrations.head()
-    if revision is not None and newest is not None and revision > newest:
-        message = f"the database has schema {revision} of a newer version; this one knows {newest} at most"
-        raise WrongSetting(message)
-    await database.migrate()
+    if database.embedded:
+        _refuse_newer(revision)
+        await database.migrate()
+    elif revision is None or migrations.is_older(revision):
+        found = "no tables yet" if revision is None else f"schema {revision}, this version needs {newest}"
+        raise WrongSetting(f"the database has {found}: run `disqua migrate`")
+    elif revision != newest:
+        _log.warning("the database has the schema of a newer version", schema=revision, known=newest)
+
+
+async def migrate(settings: Settings, database: Database) -> str:
+    """Bring the database to the newest schema and say what that took; raises as ``bring_up_to_date``."""
+    settings.prepare_data_dir()
+    _refuse_newer(await database.revision())
+    found, newest = await database.migrate(), migrations.head()
+    if found == newest:
+        return f"The database had the newest schema already ({newest})."
+    if found is None:
+        return f"The database was empty and has the newest schema now ({newest})."
+    return f"The database has gone from schema {found} to {newest}, the newest."
+
+
+def _refuse_newer(revision: str | None) -> None:
+    if revision is not None and migrations.is_newer(revision):
+        raise WrongSetting(f"the database has schema {revision} of a newer version; this one knows {migrations.head()} at most")
 
 
 def open_tokens(settings: Settings, database: Database) -> Tokens:

@@ -17,6 +17,7 @@ from domain.identity import Role, WorkspaceId, email_address, support_address
 from persistence.database import DatabaseAway
 from persistence.encryption import new_key_entry
 from server.app import MailDoor, Parts, bring_up_to_date, open_database, open_tokens, utc_now
+from server.app import migrate as bring_to_newest
 from server.logs import set_up_logs
 from server.settings import PREFIX, Settings, WrongSetting, load_settings
 
@@ -120,8 +121,16 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    _with_database(_start(), _nothing_more)
-    _errors.print("The database has the newest schema.")
+    settings = _start()
+
+    async def run() -> str:
+        database = open_database(settings)
+        try:
+            return await bring_to_newest(settings, database)
+        finally:
+            await database.close()
+
+    _errors.print(asyncio.run(run()))
 
 
 @app.command()
@@ -256,7 +265,7 @@ def _start() -> Settings:
 
 
 def _with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, Any, _T]]) -> _T:
-    """Run ``work`` on the database, brought to the newest schema first."""
+    """Run ``work`` on the database, once its schema has been seen to."""
 
     async def run() -> _T:
         database = open_database(settings)
@@ -267,10 +276,6 @@ def _with_database(settings: Settings, work: Callable[[Database], Coroutine[Any,
             await database.close()
 
     return asyncio.run(run())
-
-
-async def _nothing_more(_database: Database) -> None:
-    pass
 
 
 async def _existing_workspace(database: Database, text: str) -> WorkspaceId:

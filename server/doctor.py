@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _GREETING = "Disqua CRM Connector"  # what the door of inbox/smtp calls itself
 _PATIENCE_SECONDS = 3.0
+_NO_WALL = (
+    "; but row-level security does not bind this role, which is a superuser or has BYPASSRLS: "
+    "give the database to an ordinary role and connect as that one"
+)
 
 
 class _Wrong(Exception):
@@ -69,18 +73,30 @@ async def _database(settings: Settings) -> str:
     database = open_database(settings)
     try:
         revision = await database.revision()
-        if revision is None:
+        if revision is None and database.embedded:
             return "reachable and empty; `disqua serve` or `disqua migrate` makes the tables"
-        newest = migrations.head()
-        if revision != newest:
-            remedy = "run `disqua migrate`" if newest and revision < newest else "a newer version of Disqua made it"
-            raise _Wrong(f"the schema is at {revision}, this version needs {newest}: {remedy}")
+        schema = _schema(revision, shared=not database.embedded)
+        walled = await database.walls_tenants()
         unreadable = await _unreadable_secrets(database)
     finally:
         await database.close()
     if unreadable:
         raise _Wrong(f"no key opens the secrets of connectors {', '.join(unreadable)}: bring the key back or set them again")
-    return f"reachable, schema {revision}, every secret opens"
+    return f"reachable, {schema}, every secret opens{'' if walled else _NO_WALL}"
+
+
+def _schema(revision: str | None, *, shared: bool) -> str:
+    """What is to be said of the schema; on a server that others share, one that is newer than we are will do."""
+    newest = migrations.head()
+    if revision is None:
+        raise _Wrong("reachable and empty: run `disqua migrate`")
+    if revision == newest:
+        return f"schema {revision}"
+    if migrations.is_older(revision):
+        raise _Wrong(f"the schema is at {revision}, this version needs {newest}: run `disqua migrate`")
+    if not shared:
+        raise _Wrong(f"the schema is at {revision}, this version needs {newest}: a newer version of Disqua made it")
+    return f"schema {revision} of a newer version (this one knows {newest})"
 
 
 async def _unreadable_secrets(database: Database) -> list[str]:

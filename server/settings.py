@@ -29,6 +29,8 @@ _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+(?:asyncpg|psycopg))?://")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "postgres": "postgresql+asyncpg",
+    "postgres+asyncpg": "postgresql+asyncpg",
+    "postgres+psycopg": "postgresql+psycopg",
     "postgresql": "postgresql+asyncpg",
 }
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
@@ -72,8 +74,8 @@ class Settings(BaseSettings):
 
     env: Environment = Environment.DEVELOPMENT
     data_dir: Path = Path("data")
-    database_url: str | None = None
-    redis_url: str | None = None
+    database_url: str | None = Field(default=None, repr=False)
+    redis_url: str | None = Field(default=None, repr=False)
     encryption_keys: str | None = Field(default=None, repr=False)
     token_key: str | None = Field(default=None, repr=False)
     jwks_url: str | None = None

@@ -39,6 +39,16 @@ def head() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
+def is_older(revision: str) -> bool:
+    """Whether the code expects more than this revision; they are numbered in their order."""
+    return revision < (head() or "")
+
+
+def is_newer(revision: str) -> bool:
+    """Whether the code knows nothing of this revision yet."""
+    return revision > (head() or "")
+
+
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))

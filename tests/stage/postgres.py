@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 
 from persistence import migrations
 from tests.stage.process import free_port
@@ -164,10 +164,13 @@ class PostgreSQL:
     def make_template(self) -> None:
         """A role for the product, and a database with the newest schema to copy from."""
         self.administer(f"CREATE ROLE {OWNER} LOGIN PASSWORD '{PASSWORD}'", f"CREATE DATABASE {_TEMPLATE} OWNER {OWNER}")
-        engine = create_engine(self.url(_TEMPLATE, scheme="postgresql+psycopg"))
+        self.migrate(_TEMPLATE)
+
+    def migrate(self, database: str, revision: str = "head") -> None:
+        """Bring a database to this revision, as the product's role."""
+        engine = create_engine(self.url(database, scheme="postgresql+psycopg"))
         with engine.begin() as connection:
-            connection.execute(text("SELECT set_config('disqua.workspace', '*', true)"))
-            migrations.upgrade(connection)
+            migrations.upgrade(connection, revision)
         engine.dispose()
 
     @contextmanager
