@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from sqlalchemy import create_engine
 
+from persistence import migrations
 from tests.stage.crm import Crm, open_crm
 from tests.stage.helpdesk import Helpdesk, open_helpdesk
 from tests.stage.postgres import PostgreSQL, open_postgresql
@@ -74,6 +77,36 @@ def postgres() -> Iterator[PostgreSQL]:
         except FileNotFoundError as error:
             pytest.skip(str(error))
         yield server
+
+
+@pytest.fixture(scope="session")
+def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database with the newest schema, made once and copied for every test."""
+    file = tmp_path_factory.mktemp("template") / "disqua.sqlite3"
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        migrations.upgrade(connection)
+    engine.dispose()
+    return file
+
+
+@pytest.fixture
+def file(_migrated: Path, tmp_path: Path) -> Path:
+    """The database file, for a look at it from outside."""
+    copy = tmp_path / "disqua.sqlite3"
+    shutil.copy(_migrated, copy)
+    return copy
+
+
+@pytest.fixture
+def url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of the test's own, on each kind of server in turn; whoever asks for ``file`` is about SQLite alone."""
+    if database_kind == "sqlite":
+        yield f"sqlite+aiosqlite:///{request.getfixturevalue('file')}"
+    else:
+        postgres: PostgreSQL = request.getfixturevalue("postgres")
+        with postgres.database() as name:
+            yield postgres.url(name, scheme="postgresql+asyncpg")
 
 
 @pytest.fixture

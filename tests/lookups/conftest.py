@@ -11,16 +11,14 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 from lookups.client import LookupClient
 from lookups.guard import Guard
-from tests.lookups.room import Room, open_room, prepare
+from tests.lookups.room import Room, open_room
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """What an endpoint does once it has read a whole request."""
@@ -100,14 +98,8 @@ async def client() -> AsyncIterator[LookupClient]:
         yield open_client
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def prepared_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with every table in it and nothing else."""
-    return await prepare(tmp_path_factory.mktemp("prepared") / "disqua.sqlite3")
-
-
 @pytest.fixture
-async def room(prepared_file: Path, tmp_path: Path) -> AsyncIterator[Room]:
-    """Everything that asks, over a database file of its own; the queue is shut until a test opens it."""
-    async with open_room(prepared_file, tmp_path) as opened:
+async def room(url: str) -> AsyncIterator[Room]:
+    """Everything that asks, over a database of its own on each kind of server; the queue is shut until a test opens it."""
+    async with open_room(url) as opened:
         yield opened

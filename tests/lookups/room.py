@@ -1,11 +1,9 @@
-"""The lookups room without its doors: a database file, runners, announcements, and a clock that tests set."""
+"""The lookups room without its doors: a database, runners, announcements, and a clock that tests set."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sqlite3
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -27,11 +25,11 @@ from lookups.sweeper import Sweeper
 from lookups.updates import Topic, Updates, Watch
 from persistence.database import Database
 from persistence.encryption import KeyRing, new_key_entry
+from tests.stage.back_door import BackDoor
 from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from domain.connector import Connector
     from domain.lookup import Lookup, Standing
@@ -59,13 +57,13 @@ class Clock:
 class Room:
     """Everything that asks, over one workspace."""
 
-    file: Path
     database: Database
     clock: Clock
     updates: Updates
     workspace_id: WorkspaceId
     runner: Runner
     observed: list[tuple[LookupTrigger, LookupStatus, timedelta]]
+    back_door: BackDoor
 
     def __post_init__(self) -> None:
         self.lanes = Lanes(self.runner)
@@ -125,31 +123,24 @@ class Room:
         return all(line.completed_at for line in await self.log(connector))
 
     async def alter(self, statement: str, **values: object) -> None:
-        """Change the database file behind everybody's back."""
+        """Change the database behind everybody's back."""
+        await in_thread(self.back_door.alter, statement, **values)
 
-        def execute() -> None:
-            with closing(sqlite3.connect(self.file, timeout=10)) as connection, connection:
-                connection.execute(statement, values)
+    async def take_away(self, table: str) -> None:
+        """Let whoever needs this table find the database away."""
+        await in_thread(self.back_door.take_away, table)
 
-        await in_thread(execute)
-
-
-async def prepare(file: Path) -> Path:
-    """A database file with every table in it and nothing else."""
-    database = Database(f"sqlite+aiosqlite:///{file}", KeyRing.parse(new_key_entry()))
-    await database.migrate()
-    await database.close()
-    return file
+    async def bring_back(self, table: str) -> None:
+        """Undo ``take_away``."""
+        await in_thread(self.back_door.bring_back, table)
 
 
 @asynccontextmanager
-async def open_room(prepared: Path, folder: Path) -> AsyncIterator[Room]:
-    """The room over a copy of a prepared file; its queue is shut until a test opens it."""
-    file = folder / "disqua.sqlite3"
-    await in_thread(shutil.copy, prepared, file)
+async def open_room(url: str) -> AsyncIterator[Room]:
+    """The room over a database that has every table; its queue is shut until a test opens it."""
     clock, observed = Clock(), list[tuple[LookupTrigger, LookupStatus, timedelta]]()
     async with AsyncExitStack() as stack:
-        database = Database(f"sqlite+aiosqlite:///{file}", KeyRing.parse(new_key_entry()))
+        database = Database(url, KeyRing.parse(new_key_entry()))
         stack.push_async_callback(database.close)
         client = await stack.enter_async_context(LookupClient(Guard(allowed_networks=[ip_network("127.0.0.0/8")])))
         updates = Updates()
@@ -158,7 +149,7 @@ async def open_room(prepared: Path, folder: Path) -> AsyncIterator[Room]:
         runner = Runner(database, client, updates, now=clock.now, observe=lambda *seen: observed.append(seen))
         async with database.operator() as store:
             workspace_id = await store.workspaces.create("Firma", [support_address("support@firma.example")], clock.now())
-        yield Room(file, database, clock, updates, workspace_id, runner, observed)
+        yield Room(database, clock, updates, workspace_id, runner, observed, BackDoor(url))
 
 
 async def told(updates: Updates, workspace_id: WorkspaceId, watch: Watch) -> bool:

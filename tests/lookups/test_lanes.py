@@ -195,12 +195,12 @@ async def test_a_database_that_is_away_ends_the_claims_and_the_next_ring_starts_
     await fill(room, 3)
 
     async with at_work(room) as lanes:
-        await room.alter("ALTER TABLE lookups RENAME TO lookups_away")
+        await room.take_away("lookups")
         for _ in range(3):
             claims = lanes.ring(room.workspace_id)
             assert claims is not None
             await claims
-        await room.alter("ALTER TABLE lookups_away RENAME TO lookups")
+        await room.bring_back("lookups")
         lanes.ring(room.workspace_id)
         await eventually(lambda: room.ended(connector))
 

@@ -263,11 +263,11 @@ async def test_an_outcome_outlives_a_database_that_is_away_for_a_moment(room: Ro
     ticket = await room.open_ticket()
     await room.request(ticket)
     prepared = await claimed(room, connector)
-    await room.alter("ALTER TABLE answers RENAME TO answers_away")
+    await room.take_away("answers")
 
     running = asyncio.create_task(room.runner.run(prepared))
     await arrived(crm, 1)
-    await room.alter("ALTER TABLE answers_away RENAME TO answers")
+    await room.bring_back("answers")
     await running
 
     assert (await room.standing(ticket, connector)).answer is not None
@@ -279,12 +279,12 @@ async def test_an_outcome_that_cannot_be_saved_leaves_the_lookup_to_the_sweeper(
     ticket = await room.open_ticket()
     await room.request(ticket)
     prepared = await claimed(room, connector)
-    await room.alter("ALTER TABLE answers RENAME TO answers_away")
+    await room.take_away("answers")
 
     with pytest.raises(DatabaseAway):
         await room.runner.run(prepared)
 
-    await room.alter("ALTER TABLE answers_away RENAME TO answers")
+    await room.bring_back("answers")
     assert (await room.standing(ticket, connector)).under_way
     room.clock.let_pass(BUDGET + GRACE + timedelta(seconds=1))
     await room.sweeper.sweep()

@@ -246,10 +246,10 @@ async def test_a_database_that_is_away_does_not_end_the_sweeper(room: Room, crm:
     ticket = await room.open_ticket()
     await abandon(room, connector, ticket)
     room.clock.let_pass(timedelta(minutes=1))
-    await room.alter("ALTER TABLE lookups RENAME TO lookups_away")
+    await room.take_away("lookups")
     rounds.go_on()
     await rounds.end_of(2)
-    await room.alter("ALTER TABLE lookups_away RENAME TO lookups")
+    await room.bring_back("lookups")
 
     rounds.go_on()
     await rounds.end_of(3)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, event
 
 from domain.identity import WorkspaceId, support_address
-from persistence import migrations
 from persistence.database import Database
 from persistence.encryption import KeyRing
 from tests.persistence.samples import NOW
@@ -20,8 +18,6 @@ from tests.stage.back_door import BackDoor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
-
-    from tests.stage.postgres import PostgreSQL
 
     OpenDatabase = Callable[..., Database]
 
@@ -60,36 +56,6 @@ def statements() -> Iterator[Statements]:
 @pytest.fixture
 def keys() -> KeyRing:
     return KeyRing({"k1": bytes(range(32))})
-
-
-@pytest.fixture(scope="session")
-def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database with the newest schema, made once and copied for every test."""
-    file = tmp_path_factory.mktemp("template") / "disqua.sqlite3"
-    engine = create_engine(f"sqlite:///{file}")
-    with engine.begin() as connection:
-        migrations.upgrade(connection)
-    engine.dispose()
-    return file
-
-
-@pytest.fixture
-def file(_migrated: Path, tmp_path: Path) -> Path:
-    """The database file, for a look at it from outside."""
-    copy = tmp_path / "disqua.sqlite3"
-    shutil.copy(_migrated, copy)
-    return copy
-
-
-@pytest.fixture
-def url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database of the test's own, on each kind of server in turn; whoever asks for ``file`` is about SQLite alone."""
-    if database_kind == "sqlite":
-        yield f"sqlite+aiosqlite:///{request.getfixturevalue('file')}"
-    else:
-        postgres: PostgreSQL = request.getfixturevalue("postgres")
-        with postgres.database() as name:
-            yield postgres.url(name, scheme="postgresql+asyncpg")
 
 
 @pytest.fixture
