@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest_asyncio
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from tests.stage.postgres import PostgreSQL
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Helpdesk]:
-    """The whole product; starting it takes longer than most stories."""
-    async with open_helpdesk(tmp_path_factory.mktemp("product") / "data") as opened:
-        yield opened
+async def product(
+    database_kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Helpdesk]:
+    """The whole product, on each kind of database in turn; starting it takes longer than most stories."""
+    data_dir = tmp_path_factory.mktemp("product") / "data"
+    async with AsyncExitStack() as stack:
+        settings: dict[str, Any] = {}
+        if database_kind == "postgresql":
+            postgres: PostgreSQL = request.getfixturevalue("postgres")
+            settings["database_url"] = postgres.url(stack.enter_context(postgres.database()))
+        yield await stack.enter_async_context(open_helpdesk(data_dir, **settings))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

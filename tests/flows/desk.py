@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from domain.identity import Role
+from tests.stage.back_door import BackDoor
 from tests.stage.front_end import FrontEnd
 from tests.stage.helpdesk import PANELS, REFRESH, TICKET, Helpdesk
 from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from domain.identity import WorkspaceId
     from tests.stage.crm import Crm, Request
 
@@ -59,6 +56,9 @@ query ($id: ID!, $first: Int!, $after: String) {
     }
   }
 }
+"""
+STORED = """
+SELECT (SELECT count(*) FROM answers WHERE connector_id = :id) + (SELECT count(*) FROM lookups WHERE connector_id = :id)
 """
 JAN = "jan@firma.cz"
 
@@ -110,40 +110,26 @@ class Desk(Helpdesk):
         return lines
 
     @property
-    def database_file(self) -> Path:
-        return self.parts.settings.data_dir / "disqua.sqlite3"
+    def back_door(self) -> BackDoor:
+        """The product's database, past the product."""
+        return BackDoor(self.parts.settings.async_database_url)
 
     async def alter(self, statement: str, **values: object) -> None:
-        """Change the database file behind the product's back."""
-        await in_thread(_execute, self.database_file, statement, values)
+        """Change the database behind the product's back."""
+        assert await in_thread(self.back_door.alter, statement, **values) > 0, "nothing was altered"
 
     async def stored(self, connector_id: str) -> int:
         """How many answers and lines of the log the database holds of a connector."""
-        return await in_thread(_count, self.database_file, UUID(connector_id).hex)
+        ((count,),) = await in_thread(self.back_door.rows, STORED, id=UUID(connector_id))
+        return int(count)
 
     async def let_pass(self, time: timedelta, connector_id: str) -> None:
         """Make the connector's answers older."""
-        fetched = datetime.now(UTC) - time
         await self.alter(
             "UPDATE answers SET fetched_at = :fetched WHERE connector_id = :connector",
-            fetched=fetched.strftime("%Y-%m-%d %H:%M:%S.%f"),
-            connector=UUID(connector_id).hex,
+            fetched=datetime.now(UTC) - time,
+            connector=UUID(connector_id),
         )
-
-
-def _execute(file: Path, statement: str, values: dict[str, object]) -> None:
-    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
-        changed = connection.execute(statement, values).rowcount
-    assert changed > 0, "nothing was altered"
-
-
-def _count(file: Path, connector_id: str) -> int:
-    statement = """
-        SELECT (SELECT count(*) FROM answers WHERE connector_id = :id) + (SELECT count(*) FROM lookups WHERE connector_id = :id)
-    """
-    with closing(sqlite3.connect(file, timeout=10)) as connection:
-        count: int = connection.execute(statement, {"id": connector_id}).fetchone()[0]
-    return count
 
 
 async def arrived(crm: Crm, count: int, path: str = "/lookup") -> list[Request]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -98,7 +99,7 @@ async def test_a_secret_of_which_the_key_is_lost_is_told_and_nobody_is_asked(des
     connector_id = await desk.connect(company.url(), secretHeaderName="X-Api-Key", secretHeaderValue="s3cret")
     place = Place(desk.workspace_id, "connectors", UUID(connector_id), "secret")
     lost = KeyRing.parse(new_key_entry()).encrypt("s3cret", place)
-    await desk.alter("UPDATE connectors SET secret = :lost WHERE id = :id", lost=lost, id=UUID(connector_id).hex)
+    await desk.alter("UPDATE connectors SET secret = :lost WHERE id = :id", lost=lost, id=UUID(connector_id))
 
     await desk.open()
 
@@ -121,8 +122,9 @@ async def test_a_lookup_whose_process_died_is_told_to_whoever_watches(desk: Desk
         await desk.refresh(ticket_id)
         await arrived(company, 2)
         await desk.alter(
-            "UPDATE lookups SET claimed_until = '2020-01-01 00:00:00.000000' WHERE connector_id = :id AND completed_at IS NULL",
-            id=UUID(connector_id).hex,
+            "UPDATE lookups SET claimed_until = :past WHERE connector_id = :id AND completed_at IS NULL",
+            past=datetime(2020, 1, 1, tzinfo=UTC),
+            id=UUID(connector_id),
         )
 
         interrupted = await panels.until(lambda panel: panel["status"] == "ERROR")

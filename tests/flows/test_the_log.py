@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
-from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from sqlmodel import SQLModel
 
 from tests.flows.desk import JAN, LOG, arrived
 from tests.stage.crm import FOUND, response
@@ -195,14 +194,13 @@ async def test_the_secret_is_hidden_in_the_log_the_panel_and_the_test(desk: Desk
 
 
 async def _kept_in_the_log(desk: Desk, canary: str) -> bool:
-    def look() -> bool:
-        with closing(sqlite3.connect(desk.database_file)) as connection:
-            return any(canary in str(row) for row in connection.execute("SELECT * FROM lookups"))
-
-    return await in_thread(look)
+    return any(canary in str(row) for row in await in_thread(desk.back_door.rows, "SELECT * FROM lookups"))
 
 
 async def _bytes_at_rest(desk: Desk) -> bytes:
-    """Everything in the database's files."""
-    files = desk.database_file.parent.glob(f"{desk.database_file.name}*")
+    """Everything that the database holds: SQLite's files, PostgreSQL's rows."""
+    if desk.back_door.postgresql:
+        tables = [await in_thread(desk.back_door.rows, f"SELECT * FROM {table}") for table in SQLModel.metadata.tables]  # noqa: S608
+        return str(tables).encode()
+    files = desk.parts.settings.data_dir.glob("disqua.sqlite3*")
     return b"".join([await in_thread(file.read_bytes) for file in files])
