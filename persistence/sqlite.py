@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
     from domain.identity import WorkspaceId
 
+_BUSY_SECONDS = 5
 _PRAGMAS = (
-    "busy_timeout=5000",
-    "journal_mode=WAL",
+    f"busy_timeout={_BUSY_SECONDS * 1000}",
     "foreign_keys=ON",
 )
 
@@ -62,7 +63,22 @@ class SQLite:
 
 def _try_to_open(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
     """Fail here and not in aiosqlite, whose thread then outlives the event loop and complains of its end."""
-    sqlite3.connect(*arguments, **options).close()
+    with closing(sqlite3.connect(*arguments, **options)) as connection:
+        _write_ahead(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch a new file to its journal: of several who do that at once all but one are refused, without any waiting."""
+    given_up_at = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > given_up_at:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - whatever driver

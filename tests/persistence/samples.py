@@ -100,4 +100,5 @@ async def running(store: WorkspaceStore, connector_id: ConnectorId, email: Email
     assert await store.lookups.queue(connector_id, ticket.id, email, LookupTrigger.TICKET, NOW)
     claim = await store.lookups.claim_next(NOW)
     assert claim is not None
+    assert (claim.connector_id, claim.email) == (connector_id, email), "another one was queued before"
     return claim

@@ -147,6 +147,7 @@ async def test_deleting_a_connector_deletes_its_answers_and_log_and_no_others(
             claim = await running(store, connector.id)
             await store.lookups.finish(claim, Ending(outcome=FOUND), NOW)
             await store.answers.record(connector.id, JAN, FOUND, NOW)
+        for connector in (gone, stays):
             await store.lookups.queue(connector.id, (await open_ticket(store)).id, JAN, LookupTrigger.VIEW, NOW)
 
         assert await store.connectors.delete(gone.id)

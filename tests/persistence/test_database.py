@@ -29,6 +29,21 @@ if TYPE_CHECKING:
 TEN = range(10)
 NOWHERE = TicketId(UUID(int=1))
 
+OPEN_EACH_FILE = """
+import asyncio, sys
+from persistence.database import Database
+from persistence.encryption import KeyRing
+
+async def main():
+    for url in iter(sys.stdin.readline, ""):
+        database = Database(url.strip(), KeyRing({"k1": bytes(range(32))}))
+        async with database.operator():
+            print("open", flush=True)
+        await database.close()
+
+asyncio.run(main())
+"""
+
 ADD_A_CONNECTOR_BEHIND_THE_LAST = """
 import asyncio, sys
 from uuid import UUID
@@ -397,3 +412,20 @@ async def test_closed_it_leaves_one_whole_file(database: Database, file: Path, w
     assert [*file.parent.glob("disqua.sqlite3*")] == [file]
     with closing(sqlite3.connect(file)) as copy:
         assert copy.execute("SELECT count(*) FROM connectors").fetchone() == (1,)
+
+
+async def test_of_many_who_open_a_new_file_at_once_none_is_refused(tmp_path: Path) -> None:
+    pipe = asyncio.subprocess.PIPE
+    arguments = [sys.executable, "-c", OPEN_EACH_FILE]
+    processes = [await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe) for _ in range(4)]
+
+    for turn in range(20):
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(f"sqlite+aiosqlite:///{tmp_path / f'new{turn}.sqlite3'}\n".encode())
+        for process in processes:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"open\n"
+
+    for process in processes:
+        await process.communicate(b"")
