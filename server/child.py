@@ -21,7 +21,9 @@ _ADDING_SECONDS = 3
 
 def main() -> None:
     """Serve behind the sockets that were handed down: those of the API, of mail, and the line to the parent."""
-    api, mail, line = (socket.socket(fileno=int(number)) for number in sys.argv[1:4])
+    api, mail, line = sockets = [socket.socket(fileno=int(number)) for number in sys.argv[1:4]]
+    for each in sockets:
+        each.set_inheritable(False)  # a process started from here would keep the ports open
     allow_many_sockets()
     with api, mail, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(_serve(api, MailDoor(lmtp=sys.argv[4] == "lmtp", listener=mail), line)))

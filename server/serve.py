@@ -67,9 +67,11 @@ class Server(uvicorn.Server):
         self._parts = parts
         self._ready = ready or self._say_where
         self._hard_stop = hard_stop
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._ready()
 
@@ -79,10 +81,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take nothing new, let those who watch go one by one, wait for answers under way; then end as uvicorn does."""
-        self._parts.health.stopping = True
+        self._take_nothing_new()
         self._parts.stopping.set()
-        for server in self.servers:
-            server.close()
         self._ask_to_come_on_another_connection()
         farewells = [asyncio.create_task(farewell) for farewell in (self._parts.take_no_more_mail(), self._let_everyone_go())]
         while not self.force_exit and not all(farewell.done() for farewell in farewells):  # noqa: ASYNC110 - as uvicorn waits
@@ -105,6 +105,14 @@ class Server(uvicorn.Server):
             last_resort.daemon = True
             last_resort.start()
         self.should_exit = True
+        if self._loop is not None and self.started:
+            self._loop.call_soon_threadsafe(self._take_nothing_new)
+
+    def _take_nothing_new(self) -> None:
+        """Leave the listening socket at once: others may wait at it, too, and who comes now is theirs."""
+        self._parts.health.stopping = True
+        for server in self.servers:
+            server.close()
 
     def _say_where(self) -> None:
         say_where(self._listener, self._parts.mail_address)

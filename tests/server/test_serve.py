@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import smtplib
 import socket
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,9 +15,9 @@ import httpx
 import pytest
 
 from tests.stage.crm import FOUND
-from tests.stage.front_end import NO_TLS, FrontEnd, receive, send
-from tests.stage.helpdesk import CREATE_CONNECTOR, LIST, WATCH, message, open_helpdesk
-from tests.stage.process import free_port, serving
+from tests.stage.front_end import NO_TLS, receive, send
+from tests.stage.helpdesk import LIST, WATCH, open_helpdesk
+from tests.stage.served import open_desk
 from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
@@ -29,55 +28,11 @@ if TYPE_CHECKING:
 
     from tests.stage.crm import Crm
     from tests.stage.helpdesk import Helpdesk
-    from tests.stage.process import Serving
+    from tests.stage.served import Desk
     from tests.stage.shell import Shell, Terminal
 
 A_FEW_SECONDS = 8.0
 TEST_CONNECTOR = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { __typename } }'
-
-
-class Desk:
-    """A served workspace."""
-
-    def __init__(self, served: Serving, token: str) -> None:
-        self.served = served
-        self.front_end = FrontEnd(served.base_url, token)
-
-    async def connect(self, url: str) -> None:
-        given = {"name": "CRM", "lookupUrl": url}
-        assert (await self.front_end.ask(CREATE_CONNECTOR, input=given))["createConnector"]["__typename"] == "Connector"
-
-    async def mail(self) -> str:
-        """Send a mail and return its ticket's id."""
-        raw = message(From="jan@firma.cz", Message_ID="<1@firma.cz>")
-        await in_thread(self._send, raw)
-        ticket_id: str = (await self.front_end.ask(LIST))["tickets"]["nodes"][0]["id"]
-        return ticket_id
-
-    def _send(self, raw: bytes) -> None:
-        with smtplib.SMTP("127.0.0.1", self.served.mail_port, timeout=10) as connection:
-            connection.sendmail("jan@firma.cz", ["support@acme.example"], raw)
-
-    async def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
-        """Send the signal; how many seconds it took to end, which it must do with exit code 0."""
-        started = time.monotonic()
-        self.served.process.send_signal(how)
-        async with asyncio.timeout(30):
-            code = await self.served.process.wait()
-        assert code == 0, self.served.log.read_text()
-        return time.monotonic() - started
-
-
-@asynccontextmanager
-async def open_desk(shell: Shell) -> AsyncIterator[Desk]:
-    """Serve in a process of its own."""
-    listed = await in_thread(shell.says, "workspace", "list")
-    workspace_id = listed.partition("\t")[0] or await in_thread(
-        shell.says, "workspace", "create", "Acme", "--address", "support@acme.example"
-    )
-    token = await in_thread(shell.says, "token", "--workspace", workspace_id, "--role", "admin")
-    async with serving(shell.data_dir, port=free_port(), mail_port=free_port()) as served:
-        yield Desk(served, token)
 
 
 # The start

@@ -37,10 +37,22 @@ class Serving:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def children(self) -> list[int]:
+        """The processes that it started."""
+        parents = {int(stat.parent.name): _parent_of(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
+        return [child for child, parent in parents.items() if parent == self.process.pid]
+
     async def kill(self) -> None:
         """End it as a power cut would."""
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
+
+
+def _parent_of(stat: Path) -> int | None:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return None
 
 
 def free_port() -> int:
@@ -68,18 +80,20 @@ async def disqua(*arguments: str, data_dir: Path, **settings: str) -> str:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path, *, port: int, mail_port: int, **settings: str) -> AsyncIterator[Serving]:
-    """Serve in a process of its own until the block ends, if it has not been killed before."""
+async def serving(data_dir: Path, workers: int = 1, /, *, port: int, mail_port: int, **settings: str) -> AsyncIterator[Serving]:
+    """Serve in a process of its own, or in several, until the block ends, if it has not been killed before."""
     log = data_dir.parent / "serve.log"
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            DISQUA, "serve", "--port", str(port), "--smtp-port", str(mail_port),
+            DISQUA, "serve", "--port", str(port), "--smtp-port", str(mail_port), "--workers", str(workers),
             env=environment(data_dir, **settings), cwd=data_dir.parent, stdout=output, stderr=output,
         )  # fmt: skip
     served = Serving(process, port, mail_port, log)
 
     async def ready() -> bool:
         assert process.returncode is None, log.read_text()
+        if workers > 1:
+            return "serving" in log.read_text()
         async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
             try:
                 return (await client.get(f"{served.base_url}/readyz")).status_code == 200
