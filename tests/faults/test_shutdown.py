@@ -192,7 +192,7 @@ async def _asked(crm: Crm) -> bool:
 async def _refused(desk: Desk) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", desk.served.port)
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset in the moment when it closes
         return True
     writer.close()
     return False

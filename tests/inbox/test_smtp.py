@@ -387,5 +387,5 @@ async def _refuses(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return False
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset in the moment when it closes
         return True

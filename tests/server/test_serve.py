@@ -6,6 +6,8 @@ import asyncio
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -32,6 +34,17 @@ if TYPE_CHECKING:
     from tests.stage.shell import Shell, Terminal
 
 A_FEW_SECONDS = 8.0
+HANGING = """
+import socket, time
+from datetime import timedelta
+from server.app import Parts
+from server.serve import Server
+from server.settings import load_settings
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    server = Server(Parts(load_settings(_env_file=None)), listener, None, hard_stop=timedelta(seconds=0.1))
+    server.stop()
+    time.sleep(60)
+"""
 TEST_CONNECTOR = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { __typename } }'
 
 
@@ -143,6 +156,25 @@ async def test_an_event_stream_is_cut_at_the_end(shell: Shell, crm: Crm) -> None
 
             await stream
         assert "Traceback" not in desk.served.log.read_text()
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_second_ctrl_c_does_not_wait(shell: Shell, workers: int) -> None:
+    async with open_desk(shell, workers=workers) as desk, AsyncExitStack() as stack:
+        for _ in range(20):  # almost surely one of them would stay for four seconds
+            await stack.enter_async_context(desk.front_end.signed_in())
+        desk.served.process.send_signal(signal.SIGINT)
+        await eventually(lambda: _refuses(desk.served.port))
+
+        assert await desk.stop(signal.SIGINT) < 3.5
+
+
+def test_what_does_not_end_is_ended_by_force_with_exit_code_0(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGING], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "ended by force" in ended.stdout
 
 
 async def test_sockets_end_at_moments_of_their_own(tmp_path: Path) -> None:
@@ -270,7 +302,7 @@ async def _asked(crm: Crm) -> bool:
 async def _refuses(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset in the moment when it closes
         return True
     writer.close()
     return False
