@@ -64,9 +64,9 @@ class PostgreSQL:
         """Make the cluster."""
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
-        _give_to_server(self.folder, secret)
+        give_to_server(self.folder, secret)
         arguments = ["-D", str(self._data), "-U", _ADMIN, "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
-        subprocess.run([*_as_server(), self.programs / "initdb", *arguments], check=True, capture_output=True, cwd="/")
+        subprocess.run([*as_server(), self.programs / "initdb", *arguments], check=True, capture_output=True, cwd="/")
         (self._data / "pg_hba.conf").write_text(_ACCESS)
 
     def start(self) -> None:
@@ -80,7 +80,7 @@ class PostgreSQL:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*_as_server(), self.programs / "postgres", "-D", self._data, "-p", str(self.port), *options],
+                [*as_server(), self.programs / "postgres", "-D", self._data, "-p", str(self.port), *options],
                 stdout=log, stderr=log, cwd="/",
             )  # fmt: skip
 
@@ -109,7 +109,7 @@ class PostgreSQL:
         certificate.private_key_pem.write_to_path(str(key))
         certificate.cert_chain_pems[0].write_to_path(str(self._data / "server.crt"))
         key.chmod(0o600)
-        _give_to_server(key, self._data / "server.crt")
+        give_to_server(key, self._data / "server.crt")
         self.administer("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
 
         def encrypted() -> bool:
@@ -227,12 +227,13 @@ def _programs() -> Path:
     return found[-1].parent
 
 
-def _as_server() -> list[str]:
-    """PostgreSQL refuses to run as root."""
+def as_server() -> list[str]:
+    """What to put before a command: PostgreSQL and its poolers refuse to run as root."""
     return ["setpriv", f"--reuid={_ADMIN}", f"--regid={_ADMIN}", "--clear-groups"] if os.geteuid() == 0 else []
 
 
-def _give_to_server(*paths: Path) -> None:
+def give_to_server(*paths: Path) -> None:
+    """Let those who run in place of root have these files."""
     if os.geteuid() == 0:
         owner = pwd.getpwnam(_ADMIN)
         for path in paths:
