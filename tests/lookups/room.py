@@ -136,8 +136,11 @@ class Room:
 
 
 @asynccontextmanager
-async def open_room(url: str) -> AsyncIterator[Room]:
-    """The room over a database that has every table; its queue is shut until a test opens it."""
+async def open_room(url: str, *, workspace_id: WorkspaceId | None = None) -> AsyncIterator[Room]:
+    """The room over a database that has every table; its queue is shut until a test opens it.
+
+    With ``workspace_id`` it is another process's room, over the same workspace.
+    """
     clock, observed = Clock(), list[tuple[LookupTrigger, LookupStatus, timedelta]]()
     async with AsyncExitStack() as stack:
         database = Database(url, KeyRing.parse(new_key_entry()))
@@ -147,8 +150,9 @@ async def open_room(url: str) -> AsyncIterator[Room]:
         await updates.open()
         stack.push_async_callback(updates.close)
         runner = Runner(database, client, updates, now=clock.now, observe=lambda *seen: observed.append(seen))
-        async with database.operator() as store:
-            workspace_id = await store.workspaces.create("Firma", [support_address("support@firma.example")], clock.now())
+        if workspace_id is None:
+            async with database.operator() as store:
+                workspace_id = await store.workspaces.create("Firma", [support_address("support@firma.example")], clock.now())
         yield Room(database, clock, updates, workspace_id, runner, observed, BackDoor(url))
 
 
