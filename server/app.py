@@ -205,9 +205,7 @@ def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
                 InboundEmailDoor(parts.parser, parts.reception, parts.tokens.authenticate).answer,
                 methods=["POST"],
             ),
-            Route("/healthz", parts.health.alive),
-            Route("/readyz", parts.health.ready),
-            Route("/metrics", parts.metrics.show),
+            *_probes(parts),
         ],
         middleware=[
             Middleware(
@@ -220,6 +218,25 @@ def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
         ],
         lifespan=lifespan,
     )
+
+
+def create_worker_app(parts: Parts) -> Starlette:
+    """The ASGI application of a process that runs lookups as long as it lives, and is only looked after."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with parts.working():
+            yield
+
+    return Starlette(routes=_probes(parts), lifespan=lifespan)
+
+
+def _probes(parts: Parts) -> list[Route]:
+    return [
+        Route("/healthz", parts.health.alive),
+        Route("/readyz", parts.health.ready),
+        Route("/metrics", parts.metrics.show),
+    ]
 
 
 def open_database(settings: Settings) -> Database:

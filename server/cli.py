@@ -101,11 +101,20 @@ def _serve_in_several(settings: Settings, host: str, port: int, mail: MailDoor, 
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    host: Annotated[str, typer.Option(help="Where the probes listen.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve /healthz, /readyz and /metrics here; left out, nowhere.")
+    ] = None,
+) -> None:
     """Run lookups in a process of its own (needs Redis)."""
-    _start()
-    message = f"a worker needs Redis ({PREFIX}REDIS_URL), which this version does not run on yet; `disqua serve` runs the lookups"
-    raise Refusal(message)
+    from server.work import work  # noqa: PLC0415 - the other commands start faster without it
+
+    settings = _start()
+    if settings.redis_url is None:
+        message = f"a worker needs Redis ({PREFIX}REDIS_URL); without it `disqua serve` runs the lookups itself"
+        raise Refusal(message)
+    work(Parts(settings), host=host, port=port)
 
 
 @app.command()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from starlette.applications import Starlette
+
     from server.app import MailDoor, Parts
 
 HARD_STOP: Final = timedelta(seconds=18)
@@ -38,21 +40,22 @@ _log = structlog.get_logger(__name__)
 
 
 class Server(uvicorn.Server):
-    """uvicorn with our application behind a socket that is open already."""
+    """uvicorn with our application behind a socket that is open already, or without any."""
 
     def __init__(
         self,
         parts: Parts,
-        listener: socket.socket,
+        listener: socket.socket | None,
         mail: MailDoor | None,
         *,
+        app: Starlette | None = None,
         ready: Callable[[], None] | None = None,
         hard_stop: timedelta | None = None,
     ) -> None:
         """``ready`` is called when it serves, instead of a line in the log; after ``hard_stop`` the process ends by force."""
         super().__init__(
             uvicorn.Config(
-                create_app(parts, mail),
+                app or create_app(parts, mail),
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -77,7 +80,7 @@ class Server(uvicorn.Server):
 
     async def run_until_stopped(self) -> None:
         """Serve until SIGTERM, SIGINT or ``should_exit``."""
-        await super().serve(sockets=[self._listener])
+        await super().serve(sockets=[self._listener] if self._listener else [])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take nothing new, let those who watch go one by one, wait for answers under way; then end as uvicorn does."""
@@ -115,7 +118,8 @@ class Server(uvicorn.Server):
             server.close()
 
     def _say_where(self) -> None:
-        say_where(self._listener, self._parts.mail_address)
+        if self._listener is not None:
+            say_where(self._listener, self._parts.mail_address)
 
     def _ask_to_come_on_another_connection(self) -> None:
         """Requests on open connections are answered to the end; a proxy that reads this sends the next one elsewhere."""

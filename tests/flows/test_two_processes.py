@@ -103,7 +103,7 @@ async def test_an_answer_that_arrives_while_its_connector_is_deleted_is_kept_now
     one, other = rooms
     connector = await one.connect(crm.url())
     await one.request(await one.open_ticket())
-    prepared = await one.runner.claim(one.workspace_id, connector.id)
+    prepared = await one.runner.claim(one.workspace_id)
     assert prepared is not None
 
     async def delete() -> None:
@@ -124,7 +124,7 @@ async def test_an_answer_that_arrives_while_its_address_changes_is_not_shown_as_
     connector = await one.connect(crm.url())
     ticket = await one.open_ticket()
     await one.request(ticket)
-    prepared = await one.runner.claim(one.workspace_id, connector.id)
+    prepared = await one.runner.claim(one.workspace_id)
     assert prepared is not None
 
     async def change() -> None:
