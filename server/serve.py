@@ -35,6 +35,7 @@ HARD_STOP: Final = timedelta(seconds=18)
 _FINISHING_SECONDS = 4  # longer than a lookup
 _FLUSHING_SECONDS = 1
 _LOOK_AGAIN_SECONDS = 0.05
+_LAST_ANSWER = (b"connection", b"close")
 _MAX_FRAME = 1024 * 1024
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +87,6 @@ class Server(uvicorn.Server):
         """Take nothing new, let those who watch go one by one, wait for answers under way; then end as uvicorn does."""
         self._take_nothing_new()
         self._parts.stopping.set()
-        self._ask_to_come_on_another_connection()
         farewells = [asyncio.create_task(farewell) for farewell in (self._parts.take_no_more_mail(), self._let_everyone_go())]
         while not self.force_exit and not all(farewell.done() for farewell in farewells):  # noqa: ASYNC110 - as uvicorn waits
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -116,6 +116,7 @@ class Server(uvicorn.Server):
         self._parts.health.stopping = True
         for server in self.servers:
             server.close()
+        self._ask_to_come_on_another_connection()
 
     def _say_where(self) -> None:
         if self._listener is not None:
@@ -123,7 +124,8 @@ class Server(uvicorn.Server):
 
     def _ask_to_come_on_another_connection(self) -> None:
         """Requests on open connections are answered to the end; a proxy that reads this sends the next one elsewhere."""
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        others = [header for header in self.server_state.default_headers if header != _LAST_ANSWER]
+        self.server_state.default_headers = [*others, _LAST_ANSWER]
 
     async def _let_everyone_go(self) -> None:
         """Close each WebSocket at a moment of its own, for thousands of front ends would return at once; finish the requests."""

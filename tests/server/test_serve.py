@@ -201,9 +201,11 @@ async def test_sockets_end_at_moments_of_their_own(tmp_path: Path) -> None:
 async def test_a_connection_that_is_open_still_hears_that_the_end_is_near(tmp_path: Path) -> None:
     async with (
         httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client,
-        open_helpdesk(tmp_path / "data", spread=timedelta(seconds=0.5)) as helpdesk,
-        helpdesk.agent.socket(),
+        open_helpdesk(tmp_path / "data", spread=timedelta(seconds=1)) as helpdesk,
+        AsyncExitStack() as stack,
     ):
+        for _ in range(10):
+            await stack.enter_async_context(helpdesk.agent.socket())
         before = await client.get(f"{helpdesk.base_url}/readyz")
         helpdesk.server.stop()
         await eventually(lambda: _refuses(helpdesk.port))
