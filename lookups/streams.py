@@ -19,6 +19,8 @@ from taskiq_redis import RedisStreamBroker
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+_OLDEST: Final = (6, 2)  # XAUTOCLAIM, RESP3
+_GREETING_SECONDS: Final = 3
 _GROUP: Final = "disqua"
 _READ_MILLISECONDS: Final = 2000  # redis-py gives a socket 5 s
 _LENGTH: Final = 100_000  # an entry that was read stays until it is trimmed
@@ -26,6 +28,24 @@ _AT_ONCE: Final = 16  # what one process has read and not begun is what others c
 _DEAD: Final = timedelta(hours=1)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _log = structlog.get_logger(__name__)
+
+
+class RedisUnfit(Exception):
+    """Redis cannot be used; the text says why, in one line without a password."""
+
+
+async def redis_version(url: str) -> str:
+    """The version of Redis that answers there; raises RedisUnfit when none does or it is too old."""
+    try:
+        async with asyncio.timeout(_GREETING_SECONDS), Redis.from_url(url, socket_connect_timeout=2) as redis:
+            version: str = (await redis.info("server"))["redis_version"]
+    except TimeoutError:
+        raise RedisUnfit("it does not answer in time") from None
+    except (RedisError, OSError) as error:
+        raise RedisUnfit(str(error)) from None
+    if tuple(map(int, version.split(".")[:2])) < _OLDEST:
+        raise RedisUnfit(f"version {version} is too old, 6.2 is needed")
+    return version
 
 
 class Stream(RedisStreamBroker):

@@ -79,10 +79,10 @@ class Parts:
         self._patience = patience
         self.database = open_database(settings)
         self.tokens = open_tokens(settings, self.database)
-        self.metrics = Metrics(self.database)
+        self.updates = Updates(settings.redis_url)
+        self.metrics = Metrics(self.database, lambda: self.updates.counts)
         self.guard = Guard(allowed_networks=settings.lookup_allowed_networks)
         self.client = LookupClient(self.guard, ca_file=settings.lookup_ca_file)
-        self.updates = Updates(settings.redis_url)
         self.runner = Runner(
             self.database,
             self.client,

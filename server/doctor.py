@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from domain.errors import DomainError, SecretUnreadable
+from lookups.streams import RedisUnfit, redis_version
 from persistence import migrations
 from persistence.database import DatabaseAway
 from server.app import listen, open_database
@@ -44,7 +45,7 @@ def examine(console: Console, *, smtp_host: str, smtp_port: int) -> bool:
         "settings": lambda: f"{settings.env}, data in {settings.data_dir.resolve()}",
         "keys": lambda: _keys(settings),
         "database": lambda: asyncio.run(_database(settings)),
-        "redis": lambda: "not set: queue and updates run inside the one process",
+        "redis": lambda: asyncio.run(_redis(settings)),
         "mail port": lambda: _mail_port(smtp_host, smtp_port),
     }
     results = [_told(console, part, examination) for part, examination in examinations.items()]
@@ -54,7 +55,7 @@ def examine(console: Console, *, smtp_host: str, smtp_port: int) -> bool:
 def _told(console: Console, part: str, examination: Callable[[], str]) -> bool:
     try:
         finding = examination()
-    except (_Wrong, WrongSetting, DatabaseAway, DomainError, OSError, ValueError) as error:
+    except (_Wrong, WrongSetting, DatabaseAway, RedisUnfit, DomainError, OSError, ValueError) as error:
         console.print(f"[red]✗[/] {part}: {escape(str(error).splitlines()[0])}")
         return False
     console.print(f"[green]✓[/] {part}: {escape(finding)}")
@@ -97,6 +98,12 @@ def _schema(revision: str | None, *, shared: bool) -> str:
     if not shared:
         raise _Wrong(f"the schema is at {revision}, this version needs {newest}: a newer version of Disqua made it")
     return f"schema {revision} of a newer version (this one knows {newest})"
+
+
+async def _redis(settings: Settings) -> str:
+    if settings.redis_url is None:
+        return "not set: queue and updates run inside the one process"
+    return f"version {await redis_version(settings.redis_url)} carries queue and updates"
 
 
 async def _unreadable_secrets(database: Database) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -15,17 +16,21 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from domain.lookup import LookupStatus, LookupTrigger
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from datetime import timedelta
 
+    from prometheus_client import Metric
     from starlette.requests import Request
 
+    from lookups.carrier import Counts
     from persistence.database import Database
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # the hour of birth of each series would be a series more
@@ -34,7 +39,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # the hour of birth o
 class Metrics:
     """One registry for each application, so that two in a process do not share their numbers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announcements: Callable[[], Counts]) -> None:
+        """``announcements`` tells what those who carry announcements have counted so far."""
         self._database = database
         self.registry = CollectorRegistry()
         """What this process counts; added up where several serve."""
@@ -58,6 +64,7 @@ class Metrics:
         self._database_seconds = Gauge(
             "disqua_database_seconds", "How long the database took to answer just now.", registry=self.shared
         )
+        self.registry.register(_Announcements(announcements))
         for trigger in LookupTrigger:
             for status in set(LookupStatus) - {LookupStatus.PENDING}:
                 self._lookups.labels(trigger, status)
@@ -90,6 +97,22 @@ class Metrics:
     def own(self) -> str:
         """What this process counts."""
         return generate_latest(self.registry).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Announcements(Collector):
+    """Counters that are kept elsewhere."""
+
+    counts: Callable[[], Counts]
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self.counts()
+        for name, documentation, value in (
+            ("reconnects", "Connections to Redis that were made after one was lost.", counts.reconnects),
+            ("resyncs", "Times that all who watch were told to look again.", counts.resyncs),
+            ("dropped", "Announcements that found no room and were replaced by one such word.", counts.dropped),
+        ):
+            yield CounterMetricFamily(f"disqua_updates_{name}", documentation, value)
 
 
 async def _alone(own: str) -> str:

@@ -105,6 +105,8 @@ class Settings(BaseSettings):
         if value is not None and not re.match(r"(rediss?://[^/]|unix://)", value):
             message = "it must be redis://host:6379/0, rediss://… for TLS, or unix:///path/to/socket"
             raise ValueError(message)
+        if value is not None:
+            _ = urlsplit(value).port  # raises ValueError for a port that is none
         return value
 
     @field_validator("encryption_keys")

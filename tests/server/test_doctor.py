@@ -14,6 +14,7 @@ import pytest
 from persistence.encryption import new_key_entry
 from tests.stage.helpdesk import open_helpdesk
 from tests.stage.process import free_port
+from tests.stage.redis import redis_on_stage
 from tests.stage.waiting import in_thread
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.stage.crm import Crm
+    from tests.stage.redis import RedisServer
     from tests.stage.shell import Shell
 
 PARTS = ["settings", "keys", "database", "redis", "mail port"]
@@ -206,3 +208,20 @@ def test_the_mail_port_may_be_an_ipv6_one(shell: Shell) -> None:
 
 def test_a_host_that_is_none_is_wrong(shell: Shell) -> None:
     assert wrong(lines(shell, "--smtp-host", "no..host", "--smtp-port", "8025", well=False)) == ["mail port"]
+
+
+def test_a_redis_that_answers_is_well(shell: Shell, redis_server: RedisServer) -> None:
+    assert lines(shell, well=True, REDIS_URL=redis_server.url)["redis"].startswith("✓ version ")
+
+
+def test_a_redis_that_is_away_is_wrong_and_its_password_is_not_shown(shell: Shell) -> None:
+    findings = lines(shell, well=False, REDIS_URL=f"redis://:CANARY@127.0.0.1:{free_port()}/0")
+
+    assert wrong(findings) == ["redis"]
+    assert "CANARY" not in findings["redis"]
+
+
+def test_a_redis_that_wants_a_password_is_wrong(shell: Shell) -> None:
+    with redis_on_stage("--requirepass", "CANARY") as redis:
+        assert wrong(lines(shell, well=False, REDIS_URL=redis.url)) == ["redis"]
+        assert wrong(lines(shell, well=True, REDIS_URL=f"redis://:CANARY@127.0.0.1:{redis.port}")) == []

@@ -101,6 +101,7 @@ ALSO_WRONG = [
     ("DATABASE_URL", "postgresql:db.example"),
     ("REDIS_URL", "redis://"),
     ("REDIS_URL", "localhost:6379"),
+    ("REDIS_URL", "redis://localhost:65536"),
     ("ENCRYPTION_KEYS", f"k1:{CANARY}"),
     ("ENCRYPTION_KEYS", "k1:" + base64.b64encode(CANARY[:31].encode()).decode()),
     ("ENCRYPTION_KEYS", "k1:" + base64.b64encode(bytes(32)).decode()),
