@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,10 @@ from tests.stage.redis import RedisServer, redis_on_stage
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # a red test shows what went wrong only
+structlog.configure(  # a red test shows what went wrong only, and a traceback takes no second to draw
+    processors=[structlog.stdlib.add_log_level, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)],
+    wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+)
 
 _REQUIRE_ALL = os.environ.get("DISQUA_REQUIRE_ALL") == "1"
 _REQUIRE_CORPORA = os.environ.get("DISQUA_REQUIRE_CORPORA") == "1"
@@ -71,9 +74,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgreSQL]:
     """A PostgreSQL server for all the tests of this process that do it no harm."""
+    with _postgresql_if_installed(careful=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def fragile_postgres() -> Iterator[PostgreSQL]:
+    """One that tests stop, suspend and kill, and leave running; as careful of what is committed as in production."""
+    with _postgresql_if_installed(careful=True) as server:
+        yield server
+
+
+@contextmanager
+def _postgresql_if_installed(*, careful: bool) -> Iterator[PostgreSQL]:
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(open_postgresql())
+            server = stack.enter_context(open_postgresql(careful=careful))
         except FileNotFoundError as error:
             pytest.skip(str(error))
         yield server

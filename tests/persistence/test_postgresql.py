@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from persistence.tables import new_id
 from persistence.workspaces import AddressTaken
 from tests.persistence.calls import Rows, some_of_everything
 from tests.persistence.samples import JAN, NOW, connect, open_ticket
-from tests.stage.postgres import OWNER, PASSWORD, PostgreSQL, open_postgresql
+from tests.stage.postgres import OWNER, PASSWORD, PostgreSQL
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
@@ -244,17 +244,6 @@ async def test_a_reader_can_write_nothing(database: Database, workspace_id: Work
 # Away
 
 
-@pytest.fixture(scope="session")
-def fragile() -> Iterator[PostgreSQL]:
-    """A server of its own, to be harmed."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(open_postgresql())
-        except FileNotFoundError as error:
-            pytest.skip(str(error))
-        yield server
-
-
 NO_SERVER = 1
 
 
@@ -342,14 +331,14 @@ async def test_what_breaks_a_rule_does_not_mean_away(database: Database, workspa
 
 @pytest.mark.timed
 async def test_a_server_that_hangs_is_away_in_time_and_as_before_when_it_goes_on(
-    fragile: PostgreSQL, scheme: str, keys: KeyRing
+    fragile_postgres: PostgreSQL, scheme: str, keys: KeyRing
 ) -> None:
-    with fragile.database() as name:
-        database = Database(fragile.url(name, scheme=scheme), keys, patience=timedelta(seconds=1))
+    with fragile_postgres.database() as name:
+        database = Database(fragile_postgres.url(name, scheme=scheme), keys, patience=timedelta(seconds=1))
         async with database.operator() as operator:
             workspace_id = await operator.workspaces.create("Disqua", [], NOW)
         await asyncio.gather(*(database.ping() for _ in range(5)))
-        fragile.suspend()
+        fragile_postgres.suspend()
         try:
             async with asyncio.timeout(4):
                 results = await asyncio.gather(
@@ -358,7 +347,7 @@ async def test_a_server_that_hangs_is_away_in_time_and_as_before_when_it_goes_on
                     return_exceptions=True,
                 )
         finally:
-            fragile.resume()
+            fragile_postgres.resume()
         assert {type(result) for result in results} == {DatabaseAway}
 
         await asyncio.gather(*(_open(database, workspace_id) for _ in range(5)))
@@ -368,43 +357,45 @@ async def test_a_server_that_hangs_is_away_in_time_and_as_before_when_it_goes_on
 
 
 @pytest.mark.timed
-async def test_a_program_ends_although_the_server_hangs(fragile: PostgreSQL, scheme: str, keys: KeyRing) -> None:
-    with fragile.database() as name:
-        database = Database(fragile.url(name, scheme=scheme), keys)
+async def test_a_program_ends_although_the_server_hangs(fragile_postgres: PostgreSQL, scheme: str, keys: KeyRing) -> None:
+    with fragile_postgres.database() as name:
+        database = Database(fragile_postgres.url(name, scheme=scheme), keys)
         await database.ping()
-        fragile.suspend()
+        fragile_postgres.suspend()
         try:
             async with asyncio.timeout(6):
                 await database.close()
         finally:
-            fragile.resume()
+            fragile_postgres.resume()
 
 
 @pytest.mark.timed
 @pytest.mark.parametrize("end", ["stop", "kill"])
-async def test_after_a_restart_the_first_use_works(fragile: PostgreSQL, scheme: str, keys: KeyRing, end: str) -> None:
-    with fragile.database() as name:
-        async with opened(fragile.url(name, scheme=scheme), keys) as database:
+async def test_after_a_restart_the_first_use_works(fragile_postgres: PostgreSQL, scheme: str, keys: KeyRing, end: str) -> None:
+    with fragile_postgres.database() as name:
+        async with opened(fragile_postgres.url(name, scheme=scheme), keys) as database:
             await asyncio.gather(*(database.ping() for _ in range(10)))
-            getattr(fragile, end)()
+            getattr(fragile_postgres, end)()
             with pytest.raises(DatabaseAway):
                 await database.ping()
-            fragile.start()
+            fragile_postgres.start()
 
             await asyncio.gather(*(database.ping() for _ in range(10)))
 
 
-async def test_encryption_is_asked_for_as_libpq_does(fragile: PostgreSQL, scheme: str, keys: KeyRing, tmp_path: Path) -> None:
+async def test_encryption_is_asked_for_as_libpq_does(
+    fragile_postgres: PostgreSQL, scheme: str, keys: KeyRing, tmp_path: Path
+) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
-    fragile.encrypt(authority.issue_cert("127.0.0.1", "localhost"))
+    fragile_postgres.encrypt(authority.issue_cert("127.0.0.1", "localhost"))
     for name, one in (("authority", authority), ("stranger", stranger)):
         one.cert_pem.write_to_path(str(tmp_path / f"{name}.crt"))
 
     async def is_encrypted(query: str) -> bool:
-        with fragile.database() as name:
-            async with opened(f"{fragile.url(name, scheme=scheme)}?{query}", keys) as database:
+        with fragile_postgres.database() as name:
+            async with opened(f"{fragile_postgres.url(name, scheme=scheme)}?{query}", keys) as database:
                 await database.ping()
-                with fragile.connect() as connection:
+                with fragile_postgres.connect() as connection:
                     found = connection.execute(
                         "SELECT ssl, application_name FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE datname = %s",
                         [name],
