@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import traceback
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ from domain.identity import ConnectorId, WorkspaceId, support_address
 from persistence.database import Database, DatabaseAway
 from persistence.tables import new_id
 from persistence.workspaces import AddressTaken
-from tests.persistence.calls import Rows, some_of_everything
+from tests.persistence.calls import CALLS, Rows, some_of_everything
 from tests.persistence.samples import JAN, NOW, connect, open_ticket
+from tests.stage.back_door import BackDoor
 from tests.stage.postgres import OWNER, PASSWORD, PostgreSQL
 from tests.stage.waiting import eventually
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from persistence.encryption import KeyRing
+    from tests.persistence.conftest import Statements
 
 TABLES = sorted(SQLModel.metadata.tables)
 
@@ -166,6 +169,57 @@ async def test_a_role_that_no_wall_binds_is_told(postgres: PostgreSQL, name: str
             assert await ordinary.walls_tenants()
     finally:
         postgres.administer("DROP ROLE mighty")
+
+
+# Plans
+
+
+BACKLOG = """
+    INSERT INTO lookups (id, workspace_id, connector_id, ticket_id, email, trigger, urgent, warnings, requested_at)
+    SELECT gen_random_uuid(), workspace_id, connector_id, ticket_id, number || '@firma.cz', trigger, urgent, warnings, requested_at
+    FROM lookups CROSS JOIN generate_series(1, 3000) AS number WHERE email = 'eva@firma.cz'
+"""
+
+
+class Undone(Exception):
+    """Ends a transaction without a trace."""
+
+
+async def test_behind_the_wall_every_statement_of_a_workspace_finds_its_rows_by_an_index(
+    postgres: PostgreSQL, name: str, keys: KeyRing, plain: asyncpg.Connection[Any], theirs: Rows, statements: Statements
+) -> None:
+    workspace_id = theirs.ticket.workspace_id
+    BackDoor(postgres.url(name)).alter(BACKLOG)
+    await as_workspace(plain, workspace_id)
+    await plain.execute("ANALYZE lookups")
+    await plain.execute("SET LOCAL enable_seqscan = off")  # the other tables are small
+    without_index = []
+    async with opened(postgres.url(name, scheme="postgresql+asyncpg"), keys) as database:
+        for called, call in CALLS.items():
+            statements.seen.clear()
+            with suppress(Undone):
+                async with database.workspace(workspace_id) as store:
+                    await call(store, theirs)
+                    raise Undone
+            for statement in statements.seen:
+                plan = await plain.fetchval(f"EXPLAIN (FORMAT JSON) {statement.text}", *statement.parameters)
+                without_index += [(called, node) for node in nodes(json.loads(plan)[0]["Plan"]) if reads_all(node)]
+
+    assert without_index == [], without_index
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan's steps, each without those below it."""
+    yield {key: value for key, value in plan.items() if key != "Plans"}
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def reads_all(node: dict[str, Any]) -> bool:
+    """Whether the step goes through a whole table, or through a whole index of one."""
+    return node.get("Relation Name") in TABLES and (
+        node["Node Type"] == "Seq Scan" or ("Index" in node["Node Type"] and "Index Cond" not in node)
+    )
 
 
 # One writer
