@@ -267,7 +267,7 @@ def no_database(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("what", ["no_folder", "a_folder", "no_database"])
 async def test_a_database_that_cannot_be_opened_is_away(
-    what: str, request: pytest.FixtureRequest, open_database: OpenDatabase
+    what: str, file: Path, request: pytest.FixtureRequest, open_database: OpenDatabase
 ) -> None:
     database = open_database(file=request.getfixturevalue(what))
 
@@ -303,7 +303,7 @@ def test_a_program_that_cannot_open_its_database_ends_in_silence(no_folder: Path
     assert complaints == []
 
 
-async def test_a_database_that_comes_back_is_used_again(no_folder: Path, open_database: OpenDatabase) -> None:
+async def test_a_database_that_comes_back_is_used_again(file: Path, no_folder: Path, open_database: OpenDatabase) -> None:
     database = open_database(file=no_folder)
     with pytest.raises(DatabaseAway):
         await database.migrate()
@@ -343,7 +343,9 @@ async def test_no_error_of_the_database_shows_a_value(database: Database, file: 
         assert "tajny text" not in str(error)
 
 
-async def test_the_schema_has_no_revision_before_the_first_migration(tmp_path: Path, open_database: OpenDatabase) -> None:
+async def test_the_schema_has_no_revision_before_the_first_migration(
+    file: Path, tmp_path: Path, open_database: OpenDatabase
+) -> None:
     database = open_database(file=tmp_path / "new.sqlite3")
 
     before = await database.revision()

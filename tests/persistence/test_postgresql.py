@@ -176,8 +176,8 @@ async def test_a_role_that_no_wall_binds_is_told(postgres: PostgreSQL, name: str
 
 BACKLOG = """
     INSERT INTO lookups (id, workspace_id, connector_id, ticket_id, email, trigger, urgent, warnings, requested_at)
-    SELECT gen_random_uuid(), workspace_id, connector_id, ticket_id, number || '@firma.cz', trigger, urgent, warnings, requested_at
-    FROM lookups CROSS JOIN generate_series(1, 3000) AS number WHERE email = 'eva@firma.cz'
+    SELECT gen_random_uuid(), workspace_id, connector_id, ticket_id, n || '@firma.cz', trigger, urgent, warnings, requested_at
+    FROM lookups CROSS JOIN generate_series(1, 3000) AS n WHERE email = 'eva@firma.cz'
 """
 
 
