@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import strawberry
@@ -13,6 +14,7 @@ from domain.panel import Panel
 from graph.context import Context, Info
 from graph.errors import BadRequest
 from graph.types import CrmPanel, Ticket, uuid_of
+from lookups.trace import continuing, tracer
 from lookups.updates import CONNECTORS, TICKETS, Topic, requester_topic
 
 _TICKETS_AT_ONCE = 100
@@ -45,13 +47,15 @@ class Subscription:
         topics: list[Topic] = [requester_topic(ticket.requester.email)] if ticket.requester else []
         async with context.services.updates.watch(context.workspace_id, CONNECTORS, *topics) as watch:
             shown: dict[strawberry.ID, Panel] = {}
+            trace = None
             while True:
                 panels = await _panels(context, ticket.id)
                 changed = [panel for panel in panels if shown.get(panel.id) != panel.source]
                 shown = {panel.id: panel.source for panel in panels}
                 for panel in changed:
-                    yield panel
-                await watch.wait(_patience())
+                    with _frame(trace, ticket.id):
+                        yield panel
+                trace = await watch.wait(_patience())
 
     @strawberry.subscription(description="Every ticket that opens from now on, in order.")
     async def ticket_opened(self, info: Info) -> AsyncGenerator[Ticket, None]:
@@ -68,6 +72,19 @@ class Subscription:
                     yield Ticket.of(ticket)
                 if not opened:
                     await watch.wait(_patience())
+
+
+@contextmanager
+def _frame(trace: str | None, ticket_id: TicketId) -> Iterator[None]:
+    """A span until the frame has been handed over; never the current one, for it is open while others run."""
+    if trace is None:
+        yield
+        return
+    span = tracer.start_span("send panel", continuing(trace), attributes={"disqua.ticket_id": str(ticket_id)})
+    try:
+        yield
+    finally:
+        span.end()
 
 
 async def _panels(context: Context, ticket_id: TicketId) -> list[CrmPanel]:

@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from domain.errors import DomainError
 from domain.lookup import Occasion
 from domain.ticket import continues
 from lookups.request import Requested, request_lookups
+from lookups.trace import tracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +58,13 @@ class Reception:
 
     async def receive(self, email: InboundEmail, workspace_id: WorkspaceId) -> Received:
         """Store a mail in one transaction; raises TooManyMails, and DatabaseAway when nothing was stored."""
+        attributes = {"disqua.workspace_id": str(workspace_id)}
+        with tracer.start_as_current_span("receive mail", kind=SpanKind.SERVER, attributes=attributes) as span:
+            received = await self._receive(email, workspace_id)
+            span.set_attribute("disqua.ticket_id", str(received.ticket_id))
+        return received
+
+    async def _receive(self, email: InboundEmail, workspace_id: WorkspaceId) -> Received:
         now = self._now()
         async with self._database.workspace(workspace_id) as store:
             known = await store.messages.ticket_of(email.fingerprint)

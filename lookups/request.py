@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain.lookup import Occasion, calls_for_lookup
+from lookups.trace import here
 from lookups.updates import TICKETS, requester_topic
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ async def request_lookups(
     connectors = [connector_id for connector_id in wanted(standings, occasion, now) if only in {None, connector_id}]
     if ticket.requester is not None:
         for connector_id in connectors:
-            await store.lookups.queue(connector_id, ticket.id, ticket.requester.email, occasion.trigger, now)
+            await store.lookups.queue(connector_id, ticket.id, ticket.requester.email, occasion.trigger, now, trace=here())
     return Requested(ticket, connectors, urgent=occasion.trigger.urgent)
 
 

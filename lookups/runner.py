@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from domain.errors import SecretUnreadable
 from domain.failure import Failure, FailureKind
 from domain.identity import TicketId
 from domain.lookup import LookupTrigger, status_of
 from lookups.client import Question, Reply
+from lookups.trace import continuing, tracer
 from lookups.updates import requester_topic
 from persistence.database import DatabaseAway
 from persistence.lookups import Ending
@@ -87,7 +89,18 @@ class Runner:
 
     async def run(self, prepared: Prepared) -> None:
         """Ask, save, announce. The request goes out at most once, whatever happens afterwards."""
-        await self._save_patiently(prepared.claim, _ending(await self._reply(prepared.question)))
+        claim = prepared.claim
+        attributes = {
+            "disqua.lookup_id": str(claim.lookup_id),
+            "disqua.connector_id": str(claim.connector_id),
+            "disqua.workspace_id": str(claim.workspace_id),
+            "disqua.trigger": str(claim.trigger),
+        }
+        with tracer.start_as_current_span("lookup", continuing(claim.trace), attributes=attributes) as span:
+            with tracer.start_as_current_span("ask the endpoint", kind=SpanKind.CLIENT):
+                reply = await self._reply(prepared.question)
+            span.set_attribute("disqua.status", str(status_of(reply.outcome)))
+            await self._save_patiently(claim, _ending(reply))
 
     async def interrupt(self, claim: Claim) -> None:
         """End a lookup whose process died; nobody knows how long it asked."""

@@ -18,6 +18,7 @@ import structlog
 from broadcaster import Broadcast
 
 from lookups.carrier import Counts, RedisCarrier
+from lookups.trace import here
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -47,17 +48,24 @@ class Watch:
     def __init__(self, topics: Collection[Topic]) -> None:
         self.topics = frozenset(topics)
         self._happened = asyncio.Event()
+        self._trace: str | None = None
 
-    def happened(self) -> None:
+    def happened(self, trace: str | None = None) -> None:
         """Wake whoever waits."""
+        self._trace = trace or self._trace
         self._happened.set()
 
-    async def wait(self, timeout: float) -> None:  # noqa: ASYNC109 - running out of patience is an ordinary wake-up here
-        """Return when something happened since the last wait, or after ``timeout`` seconds all the same."""
+    async def wait(self, timeout: float) -> str | None:  # noqa: ASYNC109 - running out of patience is an ordinary wake-up here
+        """Return when something happened since the last wait, or after ``timeout`` seconds all the same.
+
+        The traceparent of what happened last, where it was traced.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._happened.wait()
         self._happened.clear()
+        trace, self._trace = self._trace, None
+        return trace
 
 
 class _Station:
@@ -78,16 +86,17 @@ class _Station:
                 self._pass_on(event.message)
 
     def _pass_on(self, message: str) -> None:
-        topics = _topics_of(message)
-        if topics is None:
-            self._resync()
+        try:
+            topics, trace = _read(message)
+        except ValueError:
+            self._resync()  # it may have been anything
         else:
-            self._tell(topics)
+            self._tell(topics, trace)
 
-    def _tell(self, topics: frozenset[Topic]) -> None:
+    def _tell(self, topics: frozenset[Topic], trace: str | None) -> None:
         for watch in self.watches:
             if watch.topics & topics:
-                watch.happened()
+                watch.happened(trace)
 
     def _resync(self) -> None:
         loop = asyncio.get_running_loop()
@@ -129,7 +138,7 @@ class Updates:
     async def announce(self, workspace_id: WorkspaceId, *topics: Topic) -> None:
         """Say that something about ``topics`` has been committed; never waits, and never raises: the commit stands anyway."""
         try:
-            await self._broadcast.publish(_channel(workspace_id), json.dumps(topics))
+            await self._broadcast.publish(_channel(workspace_id), _written(topics, here()))
         except Exception as error:  # noqa: BLE001 - whatever carries announcements may fail in its own ways
             _log.warning("announcement lost", workspace_id=str(workspace_id), error=type(error).__name__)
 
@@ -161,10 +170,14 @@ def _channel(workspace_id: WorkspaceId) -> str:
     return f"disqua:workspace:{workspace_id}"
 
 
-def _topics_of(message: str) -> frozenset[Topic] | None:
-    """What was announced; None stands for everything, for what cannot be read may have been anything."""
+def _written(topics: Collection[Topic], trace: str | None) -> str:
+    return json.dumps({"topics": topics} if trace is None else {"topics": topics, "trace": trace})
+
+
+def _read(message: str) -> tuple[frozenset[Topic], str | None]:
+    """What was announced, and the trace of whoever did; raises ValueError."""
     try:
-        topics = json.loads(message)
-        return frozenset(topics) if isinstance(topics, list) else None
-    except (ValueError, TypeError, RecursionError):
-        return None
+        document = json.loads(message)
+        return frozenset(document["topics"]), document.get("trace")
+    except (AttributeError, KeyError, RecursionError, TypeError) as error:
+        raise ValueError("this is no announcement") from error

@@ -47,6 +47,7 @@ class Claim:
     email: EmailAddress
     trigger: LookupTrigger
     requested_at: datetime
+    trace: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +77,20 @@ class LookupStore:
         self._workspace_id = workspace_id
 
     async def queue(
-        self, connector_id: ConnectorId, ticket_id: TicketId, email: EmailAddress, trigger: LookupTrigger, now: datetime
+        self,
+        connector_id: ConnectorId,
+        ticket_id: TicketId,
+        email: EmailAddress,
+        trigger: LookupTrigger,
+        now: datetime,
+        *,
+        trace: str | None = None,
     ) -> bool:
         """Add a lookup unless one is under way for (connector, address); whoever waits for that makes it urgent.
 
-        False when one was under way.
+        ``trace`` is the traceparent of what called for it. False when one was under way.
         """
-        values = self._columns(connector_id, ticket_id, email, trigger, now)
+        values = self._columns(connector_id, ticket_id, email, trigger, now) | {"trace": trace}
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         statement = (
             dialect.insert(lookups)
@@ -269,6 +277,7 @@ def _claim(row: Row[Any], token: UUID) -> Claim:
         email=EmailAddress(row.email),
         trigger=LookupTrigger(row.trigger),
         requested_at=row.requested_at,
+        trace=row.trace,
     )
 
 

@@ -177,6 +177,8 @@ class LookupRow(SQLModel, table=True):
     response: str | None = Field(sa_type=Text)
     requested_at: datetime
     completed_at: datetime | None
+    trace: str | None = Field(sa_type=Text)
+    """The traceparent of whatever called for it; NULL unless somebody traces."""
 
 
 class AnswerRow(SQLModel, table=True):

@@ -41,7 +41,7 @@ async def room(url: str) -> AsyncIterator[Room]:
 async def test_every_mail_of_the_corpora_is_stored_as_it_came(room: Room, corpora: Path) -> None:
     files = [path for path in sorted((corpora / "mail").rglob("*")) if path.is_file() and not path.name.endswith("LICENSE")]
     reception = Reception(room.database, room.dispatch, per_sender_and_hour=1000, now=room.clock.now)
-    different = {}
+    different: dict[bytes, bytes] = {}
 
     async with Parser() as parser:
         for path in files:
@@ -68,7 +68,7 @@ async def test_every_odd_answer_is_stored_and_read_again(room: Room, crm: Crm, c
     for body in bodies:
         crm.answers["/lookup"] = response(200, body)
         await room.request(ticket, Occasion.REFRESH_ASKED)
-        prepared = await room.runner.claim(room.workspace_id, connector.id)
+        prepared = await room.runner.claim(room.workspace_id)
         assert prepared is not None
         await room.runner.run(prepared)
 

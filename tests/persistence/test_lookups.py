@@ -168,7 +168,7 @@ async def test_after_its_end_the_next_one_can_start(
 async def test_a_claim_holds_what_the_request_needs(database: Database, workspace_id: WorkspaceId, connector: Connector) -> None:
     async with database.workspace(workspace_id) as store:
         ticket = await open_ticket(store)
-        await store.lookups.queue(connector.id, ticket.id, JAN, LookupTrigger.VIEW, NOW)
+        await store.lookups.queue(connector.id, ticket.id, JAN, LookupTrigger.VIEW, NOW, trace="00-trace")
         line = await only_line(store, connector.id)
 
         claim = await store.lookups.claim_next(LATER)
@@ -183,6 +183,7 @@ async def test_a_claim_holds_what_the_request_needs(database: Database, workspac
         email=JAN,
         trigger=LookupTrigger.VIEW,
         requested_at=NOW,
+        trace="00-trace",
     )
 
 
