@@ -33,6 +33,10 @@ disk, a standby that takes no writes, a lock not had in time: another try, later
 """
 
 
+_NO_RIGHT: Final = "42501"
+"""Told of the schema itself it is the operator's to mend; elsewhere it would be we who ran against the wall between tenants."""
+
+
 class DatabaseAway(Exception):
     """The database cannot be reached or cannot commit now; nothing of the transaction was kept."""
 
@@ -95,14 +99,14 @@ class Database:
 
         The revision that it had.
         """
-        async with self._operating() as connection:
+        async with self._operating(*_AWAY, _NO_RIGHT) as connection:
             found = await connection.run_sync(migrations.current)
             await connection.run_sync(migrations.upgrade)
             return found
 
     async def revision(self) -> str | None:
         """The revision that the schema has; None before the first migration."""
-        async with self._looking() as connection:
+        async with self._looking(*_AWAY, _NO_RIGHT) as connection:
             return await connection.run_sync(migrations.current)
 
     async def walls_tenants(self) -> bool:
@@ -115,13 +119,13 @@ class Database:
         await self._server.close()
 
     @asynccontextmanager
-    async def _operating(self) -> AsyncIterator[AsyncConnection]:
-        async with _telling(), self._server.writing(None) as connection:
+    async def _operating(self, *away: str) -> AsyncIterator[AsyncConnection]:
+        async with _telling(away or _AWAY), self._server.writing(None) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _looking(self) -> AsyncIterator[AsyncConnection]:
-        async with _telling(), self._server.reading(None) as connection:
+    async def _looking(self, *away: str) -> AsyncIterator[AsyncConnection]:
+        async with _telling(away or _AWAY), self._server.reading(None) as connection:
             yield connection
 
 
@@ -133,12 +137,12 @@ def _parsed(url: str) -> URL:
 
 
 @asynccontextmanager
-async def _telling() -> AsyncIterator[None]:
-    """Tell whatever means that the database is away by that one name."""
+async def _telling(away: tuple[str, ...] = _AWAY) -> AsyncIterator[None]:
+    """Tell whatever means that the database is away by that one name; ``away`` are the codes of PostgreSQL that do."""
     try:
         yield
     except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
-        if isinstance(error, exc.DBAPIError) and _is_fault(error):
+        if isinstance(error, exc.DBAPIError) and _is_fault(error, away):
             raise
         raise DatabaseAway(_reason(error)) from error
 
@@ -149,9 +153,9 @@ def _reason(error: exc.DBAPIError | exc.TimeoutError | OSError) -> str:
     return str(error) or "no answer in time"  # what asyncpg raises then is without words
 
 
-def _is_fault(error: exc.DBAPIError) -> bool:
+def _is_fault(error: exc.DBAPIError, away: tuple[str, ...]) -> bool:
     code: str | None = getattr(error.orig, "sqlstate", None)
     if code is None:
         return isinstance(error, _FAULTS)
     concerns_a_statement = error.statement is not None
-    return concerns_a_statement and not code.startswith(_AWAY)
+    return concerns_a_statement and not code.startswith(away)

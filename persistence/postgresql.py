@@ -6,6 +6,7 @@ Everything a connection is told about a transaction ends with it, so that a pool
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import timedelta
 
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
     from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -35,6 +36,7 @@ _OPERATORS_PATIENCE: Final = 8
 """How many times as long an operator's transaction may take: it may concern every row there is."""
 _PARTING_SECONDS: Final = 1.0
 """For telling the server that a statement is no longer waited for; a driver left alone takes ten."""
+_QUOTED: Final = re.compile(r"(?<=query argument \$)\d+: .*|\n(?:DETAIL|CONTEXT): .*", re.DOTALL)
 _LEAVING_SECONDS: Final = 3.0
 
 _SETTING = "SELECT set_config('disqua.workspace', :tenant, true)"
@@ -63,6 +65,7 @@ class PostgreSQL:
         self._reading_engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._queues = WeakValueDictionary[str, asyncio.Lock]()
         self._doubted_at = 0.0
+        event.listen(self._engine.sync_engine, "handle_error", _quote_no_value)
         event.listen(self._engine.sync_engine, "connect", _note_birth)
         event.listen(self._engine.sync_engine, "checkout", self._look_at)
 
@@ -132,6 +135,16 @@ def _engine(url: URL) -> AsyncEngine:
 
 def _joined(value: str | tuple[str, ...]) -> str:
     return value if isinstance(value, str) else ",".join(value)
+
+
+def _quote_no_value(context: ExceptionContext) -> None:
+    """Leave of an error what has no value in it: servers quote rows in its details, asyncpg quotes what it cannot send."""
+    error: BaseException | None = context.sqlalchemy_exception
+    while error is not None:
+        error.args = tuple(_QUOTED.sub("", text) if isinstance(text, str) else text for text in error.args)
+        if isinstance(getattr(error, "detail", None), str):
+            error.detail = None  # type: ignore[attr-defined]
+        error = error.__cause__ or getattr(error, "orig", None)
 
 
 def _note_birth(_connection: object, record: ConnectionPoolEntry) -> None:

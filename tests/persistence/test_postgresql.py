@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 import trustme
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import SQLModel
 
-from domain.identity import ConnectorId, WorkspaceId, support_address
+from domain.identity import ConnectorId, TicketId, WorkspaceId, support_address
+from domain.ticket import Requester
 from persistence.database import Database, DatabaseAway
 from persistence.tables import new_id
 from persistence.workspaces import AddressTaken
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from persistence.encryption import KeyRing
+    from persistence.store import WorkspaceStore
     from tests.persistence.conftest import Statements
 
 TABLES = sorted(SQLModel.metadata.tables)
@@ -299,6 +301,7 @@ async def test_a_reader_can_write_nothing(database: Database, workspace_id: Work
 
 
 NO_SERVER = 1
+VALUE = "tajny text"
 
 
 @pytest.mark.parametrize("wrong", ["port", "password", "database", "role", "TLS", "sslmode", "certificates"])
@@ -381,6 +384,47 @@ async def test_what_breaks_a_rule_does_not_mean_away(database: Database, workspa
     with pytest.raises(IntegrityError):
         async with database.workspace(workspace_id) as store:
             await store.lookups.claim_test(nowhere, JAN, NOW)
+
+
+async def test_no_error_quotes_a_value_not_even_to_a_superuser(
+    postgres: PostgreSQL, name: str, scheme: str, keys: KeyRing
+) -> None:
+    nowhere = TicketId(new_id())
+
+    async def break_a_reference(store: WorkspaceStore) -> None:
+        await store.messages.add_text(nowhere, Requester(JAN), "", NOW)
+
+    async def send_what_is_no_text(store: WorkspaceStore) -> None:
+        await connect(store, name=VALUE + "\ud800")
+
+    async def leave_a_column_empty(store: WorkspaceStore) -> None:
+        await store.tickets.open(subject=None, requester=Requester(JAN, VALUE), now=NOW)  # type: ignore[arg-type]
+
+    async with opened(postgres.url(name, scheme=scheme, role="postgres"), keys) as database:
+        async with database.operator() as operator:
+            workspace_id = await operator.workspaces.create("Disqua", [], NOW)
+        for wrong in (break_a_reference, send_what_is_no_text, leave_a_column_empty):
+            with pytest.raises((DBAPIError, UnicodeEncodeError)) as refused:
+                async with database.workspace(workspace_id) as store:
+                    await wrong(store)
+            told = "".join(traceback.format_exception(refused.value))
+            assert VALUE not in told
+            assert str(nowhere) not in told
+
+
+async def test_a_process_goes_on_while_the_schema_changes_beside_it(postgres: PostgreSQL, scheme: str, keys: KeyRing) -> None:
+    with postgres.empty_database() as name:
+        postgres.migrate(name, "0001")
+        async with opened(postgres.url(name, scheme=scheme), keys) as database:
+            async with database.operator() as operator:
+                workspace_id = await operator.workspaces.create("Disqua", [], NOW)
+            await asyncio.gather(*(_open(database, workspace_id) for _ in range(5)))
+
+            postgres.migrate(name)
+
+            await asyncio.gather(*(_open(database, workspace_id) for _ in range(5)))
+            async with database.reading(workspace_id) as store:
+                assert await store.tickets.newest_number() == 10
 
 
 @pytest.mark.timed

@@ -87,6 +87,15 @@ def test_two_that_migrate_at_once_both_succeed(terminal: Terminal, empty: str) -
     assert sorted("was empty" in one.err for one in ended) == [False, True], ended
 
 
+def test_a_role_that_may_not_make_tables_is_one_line(shell: Shell, empty: str, postgres: PostgreSQL) -> None:
+    postgres.administer("CREATE ROLE guest LOGIN PASSWORD 'x'")
+    try:
+        as_guest = f"postgresql://guest:x@127.0.0.1:{postgres.port}/{empty.rpartition('/')[2]}"
+        assert "permission denied for schema public" in shell.refuses("migrate", DATABASE_URL=as_guest)
+    finally:
+        postgres.administer("DROP ROLE guest")
+
+
 def test_a_server_that_is_not_there_is_one_line_without_the_password(shell: Shell, url: str) -> None:
     wrong = url.replace(url.split(":")[2].partition("@")[0], "tajne-heslo")
 
