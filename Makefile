@@ -1,7 +1,6 @@
 # Every target sets up .venv by itself: a Python between 3.11 and 3.13 and make are all it needs.
 
 PYTHON ?= python3.13 python3.12 python3.11 python3 python
-T ?= tests
 PARALLEL ?= -n 2 --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,15 +26,18 @@ serve: $(READY) ## Run the server (ARGS="--port 9000")
 .PHONY: test coverage check bench format hooks schema lock clean
 
 test: $(READY) ## Run the tests (T=tests/domain/test_answer.py for one file)
+ifdef T
 	$(BIN)/pytest $(PARALLEL) $(T)
-
-coverage: $(READY) ## Run the tests and measure them: all of domain/ by branch, 95 % of everything
+else
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PARALLEL) -m 'not timed'
+	$(BIN)/pytest $(PARALLEL) -m timed
+endif
+
+coverage: test ## Run the tests and see what they reach: all of domain/ by branch, 95 % of everything
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='domain/*' --fail-under=100
-	$(BIN)/pytest $(PARALLEL) -m timed
 
 check: lint types architecture schema-in-step coverage ## Check everything that CI checks
 
