@@ -31,6 +31,7 @@ EVERY_WORKSPACE: Final = "*"
 
 _POOL_SIZE: Final = 10
 _MORE_AT_A_RUSH: Final = 5
+"""At most 15 connections in all for each process: six processes fit into PostgreSQL's own default of 100."""
 _CONNECT_SECONDS: Final = 3
 _OPERATORS_PATIENCE: Final = 8
 """How many times as long an operator's transaction may take: it may concern every row there is."""
@@ -126,10 +127,8 @@ def _engine(url: URL) -> AsyncEngine:
         options |= {"pool_pre_ping": True, "use_native_hstore": False}
     else:
         timeout = float(query.pop("connect_timeout", _CONNECT_SECONDS))
-        arguments = {
-            "timeout": timeout,
-            "dsn": f"postgresql://?{urlencode(query)}",
-        }  # sslrootcert and its like it takes there alone
+        dsn = f"postgresql://?{urlencode(query)}"  # asyncpg takes sslrootcert and its like from there alone
+        arguments = {"timeout": timeout, "dsn": dsn}
     return create_async_engine(url.set(query={}), connect_args=arguments, **options)
 
 
