@@ -82,7 +82,8 @@ class Queue:
 
     async def reachable(self) -> bool:
         """Whether a ring could be heard now."""
-        return all([await bell.broker.reachable() for bell in self._bells.values() if isinstance(bell.broker, Stream)])
+        streams = (bell.broker for bell in self._bells.values() if isinstance(bell.broker, Stream))
+        return all(await asyncio.gather(*(stream.reachable() for stream in streams)))
 
 
 class _Bell:

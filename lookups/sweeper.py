@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from persistence.database import Database
 
 _ROUND_SECONDS = 2.0
+_A_MINUTE = timedelta(minutes=1)
 _log = structlog.get_logger(__name__)
 
 
@@ -40,6 +41,7 @@ class Sweeper:
         self._runner = runner
         self._now = now
         self._patience = patience
+        self._quiet_until = now()
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Sweep until cancelled; a round that fails is told and the next one tries again."""
@@ -59,8 +61,9 @@ class Sweeper:
             waiting = await store.lookups.waiting(before=self._now() - self._patience)
         for claim in abandoned:
             await self._runner.interrupt(claim)
-        if waiting and self._patience:
-            _log.warning("lookups wait for a worker, so this process runs them: is `disqua worker` running?")
+        if waiting and self._patience and self._now() >= self._quiet_until:
+            self._quiet_until = self._now() + _A_MINUTE
+            _log.warning("lookups wait: their endpoints are slow, or no `disqua worker` runs; this process helps")
         for workspace in waiting:
             self._lanes.ring(workspace.workspace_id)
             if workspace.urgent:

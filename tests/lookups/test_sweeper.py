@@ -272,3 +272,22 @@ async def test_an_error_of_ours_does_not_end_the_sweeper(room: Room, crm: Crm, r
     await rounds.end_of(3)
 
     assert (await room.standing(ticket, connector)).newest == INTERRUPTED
+
+
+async def test_beside_workers_it_leaves_them_what_has_just_been_queued_and_helps_with_what_waits(room: Room, crm: Crm) -> None:
+    connector = await room.connect(crm.url())
+    helping = Sweeper(room.database, room.lanes, room.runner, now=room.clock.now, patience=timedelta(seconds=10))
+    await room.request(await room.open_ticket())
+
+    async with at_work(room):
+        room.clock.let_pass(timedelta(seconds=9))
+        await helping.sweep()
+        claims = room.lanes.ring(await room.add_workspace("support@other.example"))
+        assert claims is not None
+        await claims  # by now a claim that began before has been made
+        assert [line.status for line in await room.log(connector)] == [LookupStatus.PENDING]
+        assert crm.requests == []
+
+        room.clock.let_pass(timedelta(seconds=1))
+        await helping.sweep()
+        await eventually(lambda: room.ended(connector))
