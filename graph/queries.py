@@ -10,12 +10,14 @@ import structlog
 from domain import ticket
 from domain.identity import ConnectorId, TicketId
 from domain.lookup import Occasion
+from domain.panel import compose_panel
 from graph.context import Context, Info
 from graph.errors import Unauthenticated
 from graph.pages import After, Connection, First, check_first, number_after
 from graph.rights import MayConfigure
 from graph.types import Connector, Role, Ticket, Viewer, Workspace, uuid_of
 from lookups.request import request_lookups, wanted
+from persistence.answers import ConnectorStanding
 from persistence.database import DatabaseAway
 
 _log = structlog.get_logger(__name__)
@@ -56,8 +58,8 @@ class Query:
         if found is None:
             return None
         if wanted(standings, Occasion.TICKET_VIEWED, context.services.now()):
-            await _request_view(context, found)
-        return Ticket.of(found)
+            standings = await _request_view(context, found) or standings
+        return Ticket.of(found, viewed=[compose_panel(found.id, known.connector, known.standing) for known in standings])
 
     @strawberry.field(description="The tickets, newest first.")
     async def tickets(self, info: Info, first: First = 20, after: After = None) -> Connection[Ticket]:
@@ -88,13 +90,18 @@ class Query:
             return [Connector.of(connector) for connector in await store.connectors.all()]
 
 
-async def _request_view(context: Context, viewed: ticket.Ticket) -> None:
-    """Start what viewing calls for; a ticket that can be read is shown even when nothing can be written."""
+async def _request_view(context: Context, viewed: ticket.Ticket) -> list[ConnectorStanding]:
+    """Start what viewing calls for, and tell what stood at its commit: an endpoint may answer before anything else is read.
+
+    A ticket that can be read is shown even when nothing can be written.
+    """
     services = context.services
     try:
         async with services.database.workspace(context.workspace_id) as store:
             requested = await request_lookups(store, viewed, Occasion.TICKET_VIEWED, now=services.now())
+            standings = (await store.answers.standings([viewed.id]))[viewed.id]
     except DatabaseAway:
         _log.warning("no lookup on viewing: the database takes no writes", ticket_id=str(viewed.id))
-        return
+        return []
     await services.dispatch.send(requested)
+    return standings

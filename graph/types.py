@@ -283,6 +283,7 @@ class Ticket:
     """A ticket with its messages and panels."""
 
     source: strawberry.Private[ticket.Ticket]
+    viewed: strawberry.Private[list[Panel] | None]
     id: strawberry.ID = strawberry.field(description="The id that also goes out to endpoints as `ticket_id`.")
     number: int = strawberry.field(description="Counts from 1 within the workspace.")
     subject: str = strawberry.field(description='One line; "" when the mail had none.')
@@ -304,14 +305,17 @@ class Ticket:
     )
     async def crm_panels(self, info: Info) -> list[CrmPanel]:
         """The panels as they stand."""
-        panels = await info.context.loaders.panels.load(self.source.id)
+        panels = self.viewed
+        if panels is None:
+            panels = await info.context.loaders.panels.load(self.source.id)
         return [CrmPanel.of(panel, info.context.services.help_url) for panel in panels]
 
     @classmethod
-    def of(cls, opened: ticket.Ticket) -> Self:
-        """Made from the domain's ticket."""
+    def of(cls, opened: ticket.Ticket, *, viewed: list[Panel] | None = None) -> Self:
+        """Made from the domain's ticket; ``viewed`` are its panels at the moment that counts, where they are known."""
         return cls(
             source=opened,
+            viewed=viewed,
             id=strawberry.ID(str(opened.id)),
             number=opened.number,
             subject=opened.subject,

@@ -65,6 +65,9 @@ class Queue:
             yield
         finally:
             finished.set()
+            for bell in self._bells.values():
+                if isinstance(bell.broker, Stream):
+                    bell.broker.finish()
             await asyncio.gather(*listeners)
 
     async def ring(self, workspace_id: WorkspaceId, *, urgent: bool) -> None:

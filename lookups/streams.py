@@ -68,6 +68,7 @@ class Stream(RedisStreamBroker):
         )
         self._reclaim = reclaim
         self._look_back_at = 0.0
+        self._finished = False
 
     async def startup(self) -> None:
         """Begin, whether Redis is there or not."""
@@ -90,10 +91,14 @@ class Stream(RedisStreamBroker):
         except (RedisError, OSError):
             return False
 
+    def finish(self) -> None:
+        """Listen no more; a cancellation alone can be lost in redis-py, where it meets the end of a timeout."""
+        self._finished = True
+
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
-        """Messages without end; while Redis is away there are none."""
+        """Messages until it is finished; while Redis is away there are none."""
         pause = 0.1
-        while True:
+        while not self._finished:
             try:
                 async with Redis(connection_pool=self.connection_pool) as redis:
                     for message_id, fields in await self._next(redis):

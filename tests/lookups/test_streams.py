@@ -70,6 +70,7 @@ async def listening(stream: Stream) -> AsyncIterator[list[str]]:
     try:
         yield texts
     finally:
+        stream.finish()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
