@@ -7,9 +7,10 @@ import os
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import httpx
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 DISQUA = Path(sys.executable).with_name("disqua")
+
+_FIRST_EPHEMERAL = 32_768  # Linux's default; elsewhere they begin later
+_CHANCE = SystemRandom()  # two workers of pytest may be seeded alike
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,18 @@ class Serving:
 
     def children(self) -> list[int]:
         """The processes that it started."""
-        parents = {int(stat.parent.name): _parent_of(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
-        return [child for child, parent in parents.items() if parent == self.process.pid]
+        return [*children_of(self.process.pid)]
 
     async def kill(self) -> None:
         """End it as a power cut would."""
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
+
+
+def children_of(process: int) -> set[int]:
+    """The processes that a process started and that are there."""
+    parents = {int(stat.parent.name): _parent_of(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
+    return {child for child, parent in parents.items() if parent == process}
 
 
 def _parent_of(stat: Path) -> int | None:
@@ -56,10 +65,11 @@ def _parent_of(stat: Path) -> int | None:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that was free a moment ago, and is none of those that connections take for their own end."""
+    while True:
+        port = _CHANCE.randrange(15_000, _FIRST_EPHEMERAL)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
