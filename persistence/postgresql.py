@@ -41,7 +41,7 @@ _QUOTED: Final = re.compile(r"(?<=query argument \$)\d+: .*|\n(?:DETAIL|CONTEXT)
 _LEAVING_SECONDS: Final = 3.0
 
 _SETTING = "SELECT set_config('disqua.workspace', :tenant, true)"
-_OF_A_VANISHED_CLIENT = "set_config('idle_in_transaction_session_timeout', '20s', true)"  # its locks must not stay for hours
+_OF_A_VANISHED_CLIENT = "set_config('idle_in_transaction_session_timeout', :patience, true)"  # its locks hold others up
 _ALL = f"hashtextextended('{EVERY_WORKSPACE}', 0)"
 _READ = text(_SETTING)
 _WRITE = text(
@@ -77,7 +77,8 @@ class PostgreSQL:
         patience = self._patience * (_OPERATORS_PATIENCE if tenant is None else 1)
         queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
         async with self._limit(patience), queue, self._engine.begin() as connection:
-            await connection.execute(_OPERATE if tenant is None else _WRITE, {"tenant": name})
+            told = {"tenant": name, "patience": f"{self._patience * 1000:.0f}ms"}
+            await connection.execute(_OPERATE if tenant is None else _WRITE, told)
             yield connection
 
     @asynccontextmanager

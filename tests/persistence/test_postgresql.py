@@ -22,6 +22,7 @@ from tests.persistence.calls import CALLS, Rows, some_of_everything
 from tests.persistence.samples import JAN, NOW, connect, open_ticket
 from tests.stage.back_door import BackDoor
 from tests.stage.postgres import OWNER, PASSWORD, PostgreSQL
+from tests.stage.proxy import open_proxy
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
@@ -452,6 +453,29 @@ async def test_a_server_that_hangs_is_away_in_time_and_as_before_when_it_goes_on
         async with database.reading(workspace_id) as store:
             assert await store.tickets.newest_number() == 5
         await database.close()
+
+
+@pytest.mark.timed
+async def test_whoever_falls_silent_in_a_transaction_holds_the_others_up_no_longer_than_it_may_last(
+    postgres: PostgreSQL, name: str, scheme: str, keys: KeyRing
+) -> None:
+    async with open_proxy(postgres.port) as proxy, opened(postgres.url(name, scheme=scheme), keys) as near:
+        behind_proxy = postgres.url(name, scheme=scheme).replace(f":{postgres.port}/", f":{proxy.port}/")
+        far = Database(behind_proxy, keys, patience=timedelta(seconds=1))
+        async with near.operator() as operator:
+            workspace_id = await operator.workspaces.create("Disqua", [support_address("support@disqua.example")], NOW)
+
+        async def fall_silent() -> None:
+            async with far.workspace(workspace_id) as store:
+                await open_ticket(store, JAN)
+                proxy.half_open()
+
+        with pytest.raises(DatabaseAway):
+            await fall_silent()
+        async with asyncio.timeout(5), near.workspace(workspace_id) as store:
+            await open_ticket(store, JAN)
+            assert await store.tickets.newest_number() == 1
+        await far.close()
 
 
 @pytest.mark.timed
