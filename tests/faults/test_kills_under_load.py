@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timed
 
 KILLS = 50 if FULL_SIZE else 5
+BURST = 10
 COMPANIES = 3
 PROMISED_SECONDS = 30.0
 
@@ -56,10 +57,12 @@ async def test_what_was_acknowledged_is_kept_once_and_every_lookup_ends(farm: Fa
     for company in companies:
         await company.connect(farm.servers[0], crm.url())
 
-    async with mailing(companies, farm.servers, chance) as mailers:
+    async with mailing(companies, farm.servers, chance) as mailers, asyncio.TaskGroup() as bursts:
         await mailers.more()
         for _ in range(KILLS):
-            await asyncio.sleep(chance.uniform(0, 0.5))
+            for _ in range(BURST):
+                bursts.create_task(mailers.mail_once())
+            await asyncio.sleep(chance.uniform(0, 0.2))
             await kill_and_start(chance.choice(farm.members))
 
     panels: list[Any] = []

@@ -54,8 +54,12 @@ class Mailers:
     async def mail_on(self) -> None:
         """Send one mail after the other until told to stop."""
         while not self._stopping:
-            await self._deliver(next(self._numbers))
+            await self.mail_once()
             await asyncio.sleep(self.chance.uniform(0, _LONGEST_PAUSE))
+
+    async def mail_once(self) -> None:
+        """Send one more mail until it is taken."""
+        await self._deliver(next(self._numbers))
 
     def stop(self) -> None:
         """Begin no mail any more."""
