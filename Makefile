@@ -41,8 +41,11 @@ coverage: test ## Run the tests and see what they reach: all of domain/ by branc
 
 check: lint types architecture schema-in-step coverage ## Check everything that CI checks
 
-bench: $(READY) ## Measure, as ratios within one run
+bench: $(READY) ## Measure, as ratios within one run: half an hour on a quiet machine, with PostgreSQL and Redis
 	$(BIN)/python bench/mail_while_endpoints_hang.py
+	$(BIN)/python bench/a_tarpit_beside_fifty.py
+	$(BIN)/python bench/five_thousand_sockets.py
+	$(BIN)/python bench/two_hundred_lookups.py
 
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet

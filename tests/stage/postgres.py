@@ -57,6 +57,7 @@ class PostgreSQL:
     folder: Path
     port: int
     careful: bool = False
+    settings: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _clean: list[str] = field(default_factory=list, init=False)
 
@@ -76,13 +77,19 @@ class PostgreSQL:
 
     def launch(self) -> None:
         """Start without waiting."""
-        settings = _SETTINGS | ({} if self.careful else _CARELESS)
+        settings = _SETTINGS | ({} if self.careful else _CARELESS) | self.settings
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*as_server(), self.programs / "postgres", "-D", self._data, "-p", str(self.port), *options],
                 stdout=log, stderr=log, cwd="/",
             )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The process that all others of the server descend from."""
+        assert self._process is not None
+        return self._process.pid
 
     def stop(self) -> None:
         """Close every connection and shut down in order."""
@@ -201,10 +208,13 @@ class PostgreSQL:
 
 
 @contextmanager
-def open_postgresql(*, careful: bool = False) -> Iterator[PostgreSQL]:
-    """A running server with a template; raises FileNotFoundError where none is installed."""
+def open_postgresql(*, careful: bool = False, **settings: str) -> Iterator[PostgreSQL]:
+    """A running server with a template; raises FileNotFoundError where none is installed.
+
+    ``settings`` are PostgreSQL's and go before those of tests.
+    """
     folder = Path(tempfile.mkdtemp(prefix="disqua-postgresql-"))  # not below pytest's, which only its own user may enter
-    server = PostgreSQL(_programs(), folder, free_port(), careful=careful)
+    server = PostgreSQL(_programs(), folder, free_port(), careful, settings)
     try:
         server.prepare()
         server.start()

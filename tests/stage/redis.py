@@ -42,6 +42,11 @@ class RedisServer:
     def unix_url(self) -> str:
         return f"unix://{self.folder}/redis.sock"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--unixsocket", str(self.folder / "redis.sock"), "--save", "", "--appendonly", "no", *self.options]

@@ -1,0 +1,37 @@
+"""Each program of bench/ runs, at a tiny size: its figures mean nothing here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.stage.postgres import PostgreSQL
+
+BENCH = Path(__file__).parents[2] / "bench"
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "told"),
+    [
+        ("a_tarpit_beside_fifty", "--tickets 10 --healthy 2 --rounds 1 --parts embedded", "ratio"),
+        ("five_thousand_sockets", "--sockets 10 --rate 20 --seconds 0.5 --slow 1", "all read"),
+        ("two_hundred_lookups", "--rate 4 --seconds 1 --probe 1 --backlog 20", "growth from 1 to 2 workers"),
+    ],
+)
+def test_a_program_prints_its_figures(program: str, options: str, told: str, postgres: PostgreSQL) -> None:
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DISQUA_")}
+    command = [sys.executable, str(BENCH / f"{program}.py"), *options.split()]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=55)
+
+    assert ended.returncode == 0, ended.stderr
+    assert told in ended.stdout
