@@ -1,10 +1,10 @@
 """How much longer healthy connectors take, from mail to panel, while a thousand tickets wait for one that never answers.
 
 ``.venv/bin/python bench/a_tarpit_beside_fifty.py`` takes some minutes; ``--tickets 50 --healthy 5 --rounds 1``
-less than one. Fifty requesters write, each after the last one's panels have come; measured is the time from the 250 of a mail to the
-frame that shows the new answer of an endpoint that takes 20 ms. Rounds with and without the tarpit alternate, so that the
-machine's drift falls on both. With it, so many tickets have been opened for it beforehand that its backlog stands all along
-(the last column says what was left of it). The ratio of the medians must stay below 2.
+less than one. Fifty requesters write, each after the last one's panels have come; measured is the time from the 250 of a
+mail to the frame that shows the new answer of an endpoint that takes 20 ms. Rounds with and without the tarpit alternate,
+so that the machine's drift falls on both. With it, so many tickets have been opened for it beforehand that its backlog
+stands all along (the last column says what was left of it). The ratio of the medians must stay below 2.
 
 The tarpit stands in a workspace of its own beside fifty others, or in one workspace with five healthy connectors;
 both over PostgreSQL and Redis with two workers, and in one embedded process.

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import and_, case, func, insert, select, update
+from sqlalchemy import and_, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.answer import AnswerWarning
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row, ScalarSelect, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.sql.dml import ReturningUpdate
 
 _MILLISECOND = timedelta(milliseconds=1)
 _OPEN = lookups.c.completed_at.is_(None)
@@ -123,13 +124,8 @@ class LookupStore:
         Urgent ones go first, then those of the connector that has the fewest running, then the oldest.
         """
         token = uuid4()
-        statement = (
-            update(lookups)
-            .where(lookups.c.id == self._next(urgent_only=urgent_only), _QUEUED)
-            .values(claim=token, claimed_until=now + BUDGET + GRACE)
-            .returning(lookups)
-        )
-        row = (await self._connection.execute(statement)).first()
+        values = {"workspace": self._workspace_id, "token": token, "until": now + BUDGET + GRACE}
+        row = (await self._connection.execute(_CLAIMING[urgent_only], values)).first()
         return None if row is None else _claim(row, token)
 
     async def claim_test(self, connector_id: ConnectorId, email: EmailAddress, now: datetime) -> Claim:
@@ -181,45 +177,6 @@ class LookupStore:
         rows = await self._connection.execute(statement.order_by(lookups.c.id.desc()).limit(count))
         return [_lookup(row) for row in rows]
 
-    def _next(self, *, urgent_only: bool) -> ScalarSelect[UUID]:
-        """Read from the ends of indexes, one connector after the other: the length of a backlog does not matter."""
-        urgent = self._oldest_queued(urgent=True)
-        queued = urgent if urgent_only else func.coalesce(urgent, self._oldest_queued(urgent=False))
-        running = self._running()
-        of_connector = running.where(lookups.c.connector_id == connectors.c.id).correlate(connectors).scalar_subquery()
-        heads = (
-            select(queued.label("id"), urgent.is_(None).label("patient"), of_connector.label("running"))
-            .where(connectors.c.workspace_id == self._workspace_id)
-            .subquery("heads")
-        )
-        return (
-            select(heads.c.id)
-            .where(heads.c.id.is_not(None), heads.c.running < PER_CONNECTOR, running.scalar_subquery() < PER_WORKSPACE)
-            .order_by(heads.c.patient, heads.c.running, heads.c.id)
-            .limit(1)
-            .scalar_subquery()
-        )
-
-    def _oldest_queued(self, *, urgent: bool) -> ScalarSelect[UUID]:
-        return (
-            select(lookups.c.id)
-            .where(
-                lookups.c.workspace_id == self._workspace_id,
-                lookups.c.connector_id == connectors.c.id,
-                lookups.c.urgent == urgent,
-                _QUEUED,
-            )
-            .order_by(lookups.c.id)
-            .limit(1)
-            .correlate(connectors)
-            .scalar_subquery()
-        )
-
-    def _running(self) -> Select[int]:
-        """Tests stand apart: they wait for nothing and hold nothing up."""
-        mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.ticket_id.is_not(None), _RUNNING)
-        return select(func.count()).select_from(lookups).where(mine)
-
     def _columns(
         self,
         connector_id: ConnectorId,
@@ -265,6 +222,64 @@ class OpenLookups:
         queued, running = (select(func.count()).where(state).scalar_subquery() for state in (_QUEUED, _RUNNING))
         row = (await self._connection.execute(select(queued.label("queued"), running.label("running")))).one()
         return {"queued": row.queued, "running": row.running}
+
+
+def _claiming(*, urgent_only: bool) -> ReturningUpdate[Any]:
+    return (
+        update(lookups)
+        .where(lookups.c.id == _next(urgent_only=urgent_only), _QUEUED)
+        .values(claim=_TOKEN, claimed_until=_UNTIL)
+        .returning(lookups)
+    )
+
+
+def _next(*, urgent_only: bool) -> ScalarSelect[UUID]:
+    """Read from the ends of indexes, one connector after the other: the length of a backlog does not matter."""
+    urgent = _oldest_queued(urgent=True)
+    queued = urgent if urgent_only else func.coalesce(urgent, _oldest_queued(urgent=False))
+    running = _running()
+    of_connector = running.where(lookups.c.connector_id == connectors.c.id).correlate(connectors).scalar_subquery()
+    heads = (
+        select(queued.label("id"), urgent.is_(None).label("patient"), of_connector.label("running"))
+        .where(connectors.c.workspace_id == _WORKSPACE)
+        .subquery("heads")
+    )
+    return (
+        select(heads.c.id)
+        .where(heads.c.id.is_not(None), heads.c.running < PER_CONNECTOR, running.scalar_subquery() < PER_WORKSPACE)
+        .order_by(heads.c.patient, heads.c.running, heads.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _oldest_queued(*, urgent: bool) -> ScalarSelect[UUID]:
+    return (
+        select(lookups.c.id)
+        .where(
+            lookups.c.workspace_id == _WORKSPACE,
+            lookups.c.connector_id == connectors.c.id,
+            lookups.c.urgent == urgent,
+            _QUEUED,
+        )
+        .order_by(lookups.c.id)
+        .limit(1)
+        .correlate(connectors)
+        .scalar_subquery()
+    )
+
+
+def _running() -> Select[int]:
+    """Tests stand apart: they wait for nothing and hold nothing up."""
+    mine = and_(lookups.c.workspace_id == _WORKSPACE, lookups.c.ticket_id.is_not(None), _RUNNING)
+    return select(func.count()).select_from(lookups).where(mine)
+
+
+_WORKSPACE = bindparam("workspace", type_=lookups.c.workspace_id.type)
+_TOKEN = bindparam("token", type_=lookups.c.claim.type)
+_UNTIL = bindparam("until", type_=lookups.c.claimed_until.type)
+_CLAIMING = {urgent_only: _claiming(urgent_only=urgent_only) for urgent_only in (False, True)}
+"""Made once: to make so large a statement for each claim takes a worker as long as half of its waiting for the database."""
 
 
 def _claim(row: Row[Any], token: UUID) -> Claim:
