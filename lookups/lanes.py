@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -42,21 +43,26 @@ class Lanes:
 
     def __init__(self, runner: Runner, *, slots: int = _SLOTS, urgent_slots: int = _URGENT_SLOTS) -> None:
         self._runner = runner
+        self._patience = timedelta(0)
         self._lanes: dict[tuple[WorkspaceId, bool], _Lane] = {}
         self._slots = {False: asyncio.Semaphore(slots), True: asyncio.Semaphore(urgent_slots)}
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = False
 
-    def open(self) -> None:
-        """Begin to take rings."""
+    def open(self, *, patience: timedelta = timedelta(0)) -> None:
+        """Begin to take rings; what has been queued for less than ``patience`` is left to others."""
+        self._patience = patience
         self._open = True
+
+    def stop(self) -> None:
+        """Claim no more."""
+        self._open = False
+        for lane in self._lanes.values():
+            lane.rung = False
 
     async def close(self) -> None:
         """Claim no more, and give the lookups under way time to finish."""
-        self._open = False
-        for lane in self._lanes.values():
-            if lane.claims is not None:
-                lane.rung = False
+        self.stop()
         if self._tasks:
             _, unfinished = await asyncio.wait(self._tasks, timeout=_FINISHING_SECONDS)
             if unfinished:
@@ -97,7 +103,7 @@ class Lanes:
         prepared = None
         try:
             if self._open:
-                prepared = await self._runner.claim(workspace_id, urgent_only=urgent)
+                prepared = await self._runner.claim(workspace_id, urgent_only=urgent, patience=self._patience)
         finally:
             if prepared is None:
                 self._slots[urgent].release()

@@ -43,6 +43,7 @@ class Queue:
             True: _Bell(_broker(url, "disqua:lookups:urgent"), lanes, urgent=True),
             False: _Bell(_broker(url, "disqua:lookups"), lanes, urgent=False),
         }
+        self._lanes = lanes
         self._lost = lost
         self._silent_until = 0.0
 
@@ -64,6 +65,7 @@ class Queue:
         try:
             yield
         finally:
+            self._lanes.stop()  # a ring is answered when nothing more can be claimed: of a backlog that might take long
             finished.set()
             for bell in self._bells.values():
                 if isinstance(bell.broker, Stream):

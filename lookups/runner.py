@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _NO_TICKET = TicketId(UUID(int=0))
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds between attempts to save while the database is away, less than GRACE: later the sweeper has ended the lookup."""
+"""Seconds between attempts to save while the database is away."""
 _log = structlog.get_logger(__name__)
 _Told = TypeVar("_Told", Reply, Ending)
 
@@ -81,10 +81,13 @@ class Runner:
         self._plain_http = plain_http
         self._sleep = sleep
 
-    async def claim(self, workspace_id: WorkspaceId, *, urgent_only: bool = False) -> Prepared | None:
-        """Take the workspace's next queued lookup; None when there is none, or enough are under way."""
+    async def claim(
+        self, workspace_id: WorkspaceId, *, urgent_only: bool = False, patience: timedelta = timedelta(0)
+    ) -> Prepared | None:
+        """Take the workspace's next lookup, queued for ``patience`` at least; None if there is none or enough are under way."""
         async with self._database.workspace(workspace_id, power_safe=False) as store:
-            claim = await store.lookups.claim_next(self._now(), urgent_only=urgent_only)
+            now = self._now()
+            claim = await store.lookups.claim_next(now, urgent_only=urgent_only, before=now - patience)
             return None if claim is None else Prepared(claim, await self._question(store, claim))
 
     async def run(self, prepared: Prepared) -> None:
@@ -144,24 +147,32 @@ class Runner:
         return await self._client.ask(question)
 
     async def _save_patiently(self, claim: Claim, ending: Ending) -> bool:
-        """Store an outcome that is known already, even if the database is away for some seconds."""
+        """Store an outcome that is known already, even if the database is away for as long as the claim holds."""
+        tried_before = False
         for pause in _PAUSES:
             try:
-                return await self._save(claim, ending)
+                return await self._save(claim, ending, tried_before=tried_before)
             except DatabaseAway:
+                if self._now() + timedelta(seconds=pause) >= claim.until:
+                    raise
+                tried_before = True
                 await self._sleep(pause)
-        return await self._save(claim, ending)
+        return await self._save(claim, ending, tried_before=tried_before)
 
-    async def _save(self, claim: Claim, ending: Ending) -> bool:
-        """Store the outcome unless the lookup was interrupted meanwhile; whether it was stored."""
+    async def _save(self, claim: Claim, ending: Ending, *, tried_before: bool = False) -> bool:
+        """Store the outcome unless the lookup was interrupted meanwhile; whether it was stored.
+
+        A commit whose reply was lost stands: it is found where it was ``tried_before``, and told like any other.
+        """
         async with self._database.workspace(claim.workspace_id, power_safe=False) as store:
             connector = await store.connectors.get(claim.connector_id)
             if connector is None:
                 return False
             saved_at = self._now()
-            if not await store.lookups.finish(claim, _as_logged(ending, connector), saved_at):
+            finished = await store.lookups.finish(claim, _as_logged(ending, connector), saved_at)
+            if not finished and not (tried_before and await store.lookups.ended_so(claim, ending.outcome)):
                 return False
-            if claim.trigger is not LookupTrigger.TEST:
+            if finished and claim.trigger is not LookupTrigger.TEST:
                 await store.answers.record(claim.connector_id, claim.email, ending.outcome, saved_at)
         await self._updates.announce(claim.workspace_id, requester_topic(claim.email))
         status = status_of(ending.outcome)

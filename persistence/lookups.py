@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import and_, bindparam, case, func, insert, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.answer import AnswerWarning
@@ -48,6 +48,8 @@ class Claim:
     email: EmailAddress
     trigger: LookupTrigger
     requested_at: datetime
+    until: datetime
+    """When the sweeper may end it."""
     trace: str | None
 
 
@@ -118,13 +120,14 @@ class LookupStore:
             )
         return False
 
-    async def claim_next(self, now: datetime, *, urgent_only: bool = False) -> Claim | None:
+    async def claim_next(self, now: datetime, *, urgent_only: bool = False, before: datetime | None = None) -> Claim | None:
         """Claim the lookup that is next in the workspace; None when none is queued or as many run as may run at once.
 
-        Urgent ones go first, then those of the connector that has the fewest running, then the oldest.
+        Urgent ones go first, then those of the connector that has the fewest running, then the oldest; with ``before`` only
+        those that have been queued since then or longer.
         """
         token = uuid4()
-        values = {"workspace": self._workspace_id, "token": token, "until": now + BUDGET + GRACE}
+        values = {"workspace": self._workspace_id, "token": token, "until": now + BUDGET + GRACE, "before": before or now}
         row = (await self._connection.execute(_CLAIMING[urgent_only], values)).first()
         return None if row is None else _claim(row, token)
 
@@ -151,6 +154,18 @@ class LookupStore:
             .values(_ending_columns(ending, now))
         )
         return (await self._connection.execute(statement)).rowcount > 0
+
+    async def ended_so(self, claim: Claim, outcome: Outcome) -> bool:
+        """Whether this claim's lookup has ended, and with this outcome."""
+        kind = outcome.kind if isinstance(outcome, Failure) else None
+        statement = select(lookups.c.id).where(
+            lookups.c.workspace_id == self._workspace_id,
+            lookups.c.id == claim.lookup_id,
+            lookups.c.claim == claim.token,
+            lookups.c.status == status_of(outcome),
+            lookups.c.failure_kind.is_not_distinct_from(kind),
+        )
+        return (await self._connection.execute(statement)).first() is not None
 
     async def interrupt(self, connector_id: ConnectorId, now: datetime) -> None:
         """End every open lookup of the connector: what they would bring belongs to settings that are gone."""
@@ -210,10 +225,22 @@ class OpenLookups:
         return [_claim(row, row.claim) for row in await self._connection.execute(statement)]
 
     async def waiting(self, *, before: datetime) -> list[Waiting]:
-        """The workspaces with lookups that have been queued since ``before`` or longer."""
-        urgent = func.max(case((lookups.c.urgent, 1), else_=0)).label("urgent")
-        queued_long = and_(_QUEUED, lookups.c.requested_at <= before)
-        statement = select(lookups.c.workspace_id, urgent).where(queued_long).group_by(lookups.c.workspace_id)
+        """The workspaces with lookups that have been queued since ``before`` or longer.
+
+        Looks for one of each connector, so that the length of a backlog does not matter.
+        """
+        queued = and_(
+            lookups.c.workspace_id == connectors.c.workspace_id,
+            lookups.c.connector_id == connectors.c.id,
+            lookups.c.requested_at <= before,
+            _QUEUED,
+        )
+        urgent = case((exists().where(queued, lookups.c.urgent.is_(true())), 1), else_=0)
+        statement = (
+            select(connectors.c.workspace_id, func.max(urgent).label("urgent"))
+            .where(exists().where(queued))
+            .group_by(connectors.c.workspace_id)
+        )
         rows = await self._connection.execute(statement)
         return [Waiting(WorkspaceId(row.workspace_id), urgent=bool(row.urgent)) for row in rows]
 
@@ -260,6 +287,7 @@ def _oldest_queued(*, urgent: bool) -> ScalarSelect[UUID]:
             lookups.c.workspace_id == _WORKSPACE,
             lookups.c.connector_id == connectors.c.id,
             lookups.c.urgent == urgent,
+            lookups.c.requested_at <= _BEFORE,
             _QUEUED,
         )
         .order_by(lookups.c.id)
@@ -277,6 +305,7 @@ def _running() -> Select[int]:
 
 _WORKSPACE = bindparam("workspace", type_=lookups.c.workspace_id.type)
 _TOKEN = bindparam("token", type_=lookups.c.claim.type)
+_BEFORE = bindparam("before", type_=lookups.c.requested_at.type)
 _UNTIL = bindparam("until", type_=lookups.c.claimed_until.type)
 _CLAIMING = {urgent_only: _claiming(urgent_only=urgent_only) for urgent_only in (False, True)}
 """Made once: to make so large a statement for each claim takes a worker as long as half of its waiting for the database."""
@@ -292,6 +321,7 @@ def _claim(row: Row[Any], token: UUID) -> Claim:
         email=EmailAddress(row.email),
         trigger=LookupTrigger(row.trigger),
         requested_at=row.requested_at,
+        until=row.claimed_until,
         trace=row.trace,
     )
 

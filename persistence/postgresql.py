@@ -6,9 +6,11 @@ Everything a connection is told about a transaction ends with it, so that a pool
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 from weakref import WeakValueDictionary
@@ -35,6 +37,8 @@ _MORE_AT_A_RUSH: Final = 5
 _CONNECT_SECONDS: Final = 3
 _OPERATORS_PATIENCE: Final = 8
 """How many times as long an operator's transaction may take: it may concern every row there is."""
+_SHARE_FOR_THE_QUEUE: Final = 0.75
+"""Of what is left of a transaction's time, for those before it; 0 would mean for ever."""
 _PARTING_SECONDS: Final = 1.0
 """For telling the server that a statement is no longer waited for; a driver left alone takes ten."""
 _QUOTED: Final = re.compile(r"(?<=query argument \$)\d+: .*|\n(?:DETAIL|CONTEXT): .*", re.DOTALL)
@@ -42,14 +46,28 @@ _LEAVING_SECONDS: Final = 3.0
 
 _SETTING = "SELECT set_config('disqua.workspace', :tenant, true)"
 _OF_A_VANISHED_CLIENT = "set_config('idle_in_transaction_session_timeout', :patience, true)"  # its locks hold others up
+_OF_A_LONG_QUEUE = "set_config('lock_timeout', :waiting, true)"  # the server says so itself: nobody need doubt it
 _ALL = f"hashtextextended('{EVERY_WORKSPACE}', 0)"
 _READ = text(_SETTING)
 _WRITE = text(
-    f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, pg_advisory_xact_lock_shared({_ALL}), "
+    f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, {_OF_A_LONG_QUEUE}, pg_advisory_xact_lock_shared({_ALL}), "
     "pg_advisory_xact_lock(hashtextextended(:tenant, 0))"
 )
-_OPERATE = text(f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, pg_advisory_xact_lock({_ALL})")
+_OPERATE = text(f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, {_OF_A_LONG_QUEUE}, pg_advisory_xact_lock({_ALL})")
 _WALLS = text("SELECT bool_and(row_security_active(oid)) FROM pg_class WHERE relrowsecurity AND relkind = 'r'")
+
+
+@dataclass(slots=True)
+class _Limit:
+    """What is known of a transaction whose time runs."""
+
+    ends_at: float
+    connected: bool = False
+
+    @property
+    def rest(self) -> float:
+        """The seconds that are left."""
+        return self.ends_at - asyncio.get_running_loop().time()
 
 
 class PostgreSQL:
@@ -76,15 +94,18 @@ class PostgreSQL:
         name = EVERY_WORKSPACE if tenant is None else str(tenant)
         patience = self._patience * (_OPERATORS_PATIENCE if tenant is None else 1)
         queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
-        async with self._limit(patience), queue, self._engine.begin() as connection:
-            told = {"tenant": name, "patience": f"{self._patience * 1000:.0f}ms"}
+        async with self._limit(patience) as limit, queue, self._engine.begin() as connection:
+            limit.connected = True
+            waiting = max(limit.rest, 0) * _SHARE_FOR_THE_QUEUE
+            told = {"tenant": name, "patience": _milliseconds(self._patience), "waiting": _milliseconds(waiting)}
             await connection.execute(_OPERATE if tenant is None else _WRITE, told)
             yield connection
 
     @asynccontextmanager
     async def reading(self, tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
         """A snapshot that can change nothing."""
-        async with self._limit(self._patience), self._reading_engine.begin() as connection:
+        async with self._limit(self._patience) as limit, self._reading_engine.begin() as connection:
+            limit.connected = True
             await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
             yield connection
 
@@ -100,16 +121,21 @@ class PostgreSQL:
                 await self._engine.dispose()
 
     @asynccontextmanager
-    async def _limit(self, seconds: float) -> AsyncIterator[None]:
-        """End what takes longer by TimeoutError, and trust no connection that was open by then."""
+    async def _limit(self, seconds: float) -> AsyncIterator[_Limit]:
+        """End what takes longer by TimeoutError; where a connection fell silent, trust none that was open by then.
+
+        Whoever only waited for a turn, here or in the pool, has no reason to doubt the server.
+        """
+        limit = _Limit(asyncio.get_running_loop().time() + seconds)
         soft, hard = asyncio.timeout(seconds), asyncio.timeout(seconds + _PARTING_SECONDS)
         try:
             async with hard, soft:
-                yield
+                yield limit
         except TimeoutError as error:
             if not soft.expired():
                 raise
-            self._doubted_at = time.monotonic()
+            if limit.connected:
+                self._doubted_at = time.monotonic()
             raise TimeoutError(f"no answer within {seconds:.0f} seconds") from error
 
     def _look_at(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401 - whatever driver
@@ -131,6 +157,10 @@ def _engine(url: URL) -> AsyncEngine:
         dsn = f"postgresql://?{urlencode(query)}"  # asyncpg takes sslrootcert and its like from there alone
         arguments = {"timeout": timeout, "dsn": dsn}
     return create_async_engine(url.set(query={}), connect_args=arguments, **options)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{math.ceil(seconds * 1000) or 1}ms"
 
 
 def _joined(value: str | tuple[str, ...]) -> str:

@@ -145,7 +145,7 @@ class Parts:
             stack.push_async_callback(self.updates.close)
             await self.queue.open()
             stack.push_async_callback(self.queue.close)
-            self.lanes.open()
+            self.lanes.open(patience=patience)
             stack.push_async_callback(self.lanes.close)
             stack.push_async_callback(_cancel, asyncio.create_task(sweeper.run()))
             yield

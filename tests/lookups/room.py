@@ -181,10 +181,10 @@ async def arrived(crm: Crm, count: int, path: str = "/lookup") -> list[Request]:
 
 
 @asynccontextmanager
-async def at_work(room: Room) -> AsyncIterator[Lanes]:
+async def at_work(room: Room, *, patience: timedelta = timedelta(0)) -> AsyncIterator[Lanes]:
     """The room's queue and lanes, open."""
     await room.queue.open()
-    room.lanes.open()
+    room.lanes.open(patience=patience)
     try:
         yield room.lanes
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
@@ -12,21 +13,24 @@ import pytest
 from domain.answer import Found, NotFound
 from domain.failure import Failure, FailureKind
 from domain.identity import ConnectorId, WorkspaceId, email_address
-from domain.lookup import BUDGET, GRACE, LookupStatus, LookupTrigger, Occasion
+from domain.lookup import BUDGET, GRACE, LookupStatus, LookupTrigger, Occasion, status_of
 from lookups.client import LookupClient
 from lookups.connectors import change_connector
 from lookups.guard import Guard
 from lookups.runner import Runner
 from lookups.updates import requester_topic
-from persistence.database import DatabaseAway
+from persistence.database import Database, DatabaseAway
 from persistence.encryption import KeyRing, Place, new_key_entry
 from persistence.tables import new_id
 from tests.lookups.room import POLICY, arrived, told
 from tests.stage.crm import FOUND, response
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from domain.connector import Connector
     from lookups.runner import Prepared
+    from persistence.store import WorkspaceStore
     from tests.lookups.room import Room
     from tests.stage.crm import Crm, Request
 
@@ -272,6 +276,88 @@ async def test_an_outcome_outlives_a_database_that_is_away_for_a_moment(room: Ro
 
     assert (await room.standing(ticket, connector)).answer is not None
     assert len(crm.requests) == 1
+
+
+class Forgetful(Database):
+    """A database the reply of whose next commit is lost on the way."""
+
+    forgets = False
+
+    @asynccontextmanager
+    async def workspace(self, workspace_id: WorkspaceId, *, power_safe: bool = True) -> AsyncIterator[WorkspaceStore]:
+        async with super().workspace(workspace_id, power_safe=power_safe) as store:
+            yield store
+        if self.forgets:
+            self.forgets = False
+            raise DatabaseAway("the connection was cut after the commit")
+
+
+@pytest.fixture
+async def forgetful(room: Room, url: str) -> AsyncIterator[Forgetful]:
+    """The room's database by another way."""
+    database = Forgetful(url, KeyRing.parse(new_key_entry()))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def runner(room: Room, forgetful: Forgetful) -> AsyncIterator[Runner]:
+    """One over that database."""
+    async with LookupClient(Guard(allowed_networks=[ip_network("127.0.0.0/8")])) as client:
+        yield Runner(forgetful, client, room.updates, now=room.clock.now, observe=lambda *seen: room.observed.append(seen))
+
+
+async def test_a_save_whose_reply_was_lost_is_told_like_any_other(
+    room: Room, crm: Crm, forgetful: Forgetful, runner: Runner
+) -> None:
+    crm.answers["/lookup"] = FOUND
+    connector = await room.connect(crm.url())
+    ticket = await room.open_ticket()
+    await room.request(ticket)
+    prepared = await runner.claim(room.workspace_id)
+    assert prepared is not None
+
+    forgetful.forgets = True
+    async with room.updates.watch(room.workspace_id, requester_topic(JAN)) as watch:
+        await runner.run(prepared)
+        assert await told(room.updates, room.workspace_id, watch)
+
+    assert (await room.standing(ticket, connector)).answer is not None
+    assert [status for _, status, _ in room.observed] == [LookupStatus.FOUND]
+
+
+async def test_a_trial_whose_reply_was_lost_tells_what_the_log_says(
+    room: Room, crm: Crm, forgetful: Forgetful, runner: Runner
+) -> None:
+    async def answer(_request: Request) -> Any:  # noqa: ANN401 - an answer
+        forgetful.forgets = True
+        return FOUND
+
+    crm.answers["/lookup"] = answer
+    connector = await room.connect(crm.url())
+
+    trial = await runner.try_out(room.workspace_id, connector.id, JAN)
+
+    assert trial is not None
+    (line,) = await room.log(connector)
+    assert (status_of(trial.reply.outcome), line.status) == (LookupStatus.FOUND, LookupStatus.FOUND)
+
+
+async def test_an_interrupted_lookup_is_not_taken_for_one_whose_reply_was_lost(
+    room: Room, crm: Crm, forgetful: Forgetful, runner: Runner
+) -> None:
+    crm.answers["/lookup"] = FOUND
+    connector = await room.connect(crm.url())
+    ticket = await room.open_ticket()
+    await room.request(ticket)
+    prepared = await runner.claim(room.workspace_id)
+    assert prepared is not None
+    await room.runner.interrupt(prepared.claim)
+
+    forgetful.forgets = True
+    await runner.run(prepared)
+
+    assert (await room.standing(ticket, connector)).newest == Failure(FailureKind.INTERRUPTED)
 
 
 async def test_an_outcome_that_cannot_be_saved_leaves_the_lookup_to_the_sweeper(room: Room, crm: Crm) -> None:

@@ -279,7 +279,7 @@ async def test_beside_workers_it_leaves_them_what_has_just_been_queued_and_helps
     helping = Sweeper(room.database, room.lanes, room.runner, now=room.clock.now, patience=timedelta(seconds=10))
     await room.request(await room.open_ticket())
 
-    async with at_work(room):
+    async with at_work(room, patience=timedelta(seconds=10)):
         room.clock.let_pass(timedelta(seconds=9))
         await helping.sweep()
         claims = room.lanes.ring(await room.add_workspace("support@other.example"))
@@ -289,5 +289,29 @@ async def test_beside_workers_it_leaves_them_what_has_just_been_queued_and_helps
         assert crm.requests == []
 
         room.clock.let_pass(timedelta(seconds=1))
+        await room.request(await room.open_ticket("young@firma.cz"))
         await helping.sweep()
-        await eventually(lambda: room.ended(connector))
+        await arrived(crm, 1)
+        await eventually(lambda: _no_lane_is_busy(room))
+
+    assert [request.json["email"] for request in crm.requests] == [JAN], "the young one is left to the workers"
+
+
+async def _no_lane_is_busy(room: Room) -> bool:
+    async with room.database.operator_reading() as operator:
+        return (await operator.lookups.depth())["running"] == 0
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_queued_lookup_from_being_run(room: Room, crm: Crm, rounds: Rounds) -> None:
+    await rounds.end_of(1)
+    broken = await room.connect(crm.url("/broken"))
+    await abandon(room, broken, await room.open_ticket())
+    await room.alter("UPDATE lookups SET trigger = 'NONSENSE'")
+    room.clock.let_pass(timedelta(minutes=1))
+    room.workspace_id = await room.add_workspace("support@other.example")
+    well = await room.connect(crm.url("/well"))
+    await room.request(await room.open_ticket())
+
+    async with at_work(room):
+        rounds.go_on()
+        await eventually(lambda: room.ended(well))

@@ -183,6 +183,7 @@ async def test_a_claim_holds_what_the_request_needs(database: Database, workspac
         email=JAN,
         trigger=LookupTrigger.VIEW,
         requested_at=NOW,
+        until=LATER + BUDGET + GRACE,
         trace="00-trace",
     )
 

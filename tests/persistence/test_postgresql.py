@@ -478,6 +478,37 @@ async def test_whoever_falls_silent_in_a_transaction_holds_the_others_up_no_long
         await far.close()
 
 
+async def test_who_waits_for_a_turn_in_vain_does_not_doubt_the_server(
+    postgres: PostgreSQL, name: str, scheme: str, keys: KeyRing
+) -> None:
+    url = postgres.url(name, scheme=scheme)
+    async with opened(url, keys) as near:
+        far = Database(url, keys, patience=timedelta(seconds=2))
+        async with near.operator() as operator:
+            workspace_id = await operator.workspaces.create("Disqua", [support_address("support@disqua.example")], NOW)
+        await far.ping()
+        connections = _connections(postgres, name)
+
+        async with near.workspace(workspace_id):
+            for outcome in await asyncio.gather(*(_write(far, workspace_id) for _ in range(2)), return_exceptions=True):
+                assert isinstance(outcome, DatabaseAway)
+        await far.ping()
+
+        assert connections <= _connections(postgres, name), "none was given up"
+        await far.close()
+
+
+def _connections(postgres: PostgreSQL, name: str) -> set[int]:
+    with postgres.connect() as admin:
+        found = admin.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", [name]).fetchall()
+    return {pid for (pid,) in found}
+
+
+async def _write(database: Database, workspace_id: WorkspaceId) -> None:
+    async with database.workspace(workspace_id) as store:
+        await open_ticket(store, JAN)
+
+
 @pytest.mark.timed
 async def test_a_program_ends_although_the_server_hangs(fragile_postgres: PostgreSQL, scheme: str, keys: KeyRing) -> None:
     with fragile_postgres.database() as name:
