@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.answer import Answer, Badge, BadgeColor, Customer, Field, Found, NotFound
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from domain.connector import Connector
@@ -48,39 +48,8 @@ class AnswerStore:
 
         A bounce and a ticket without requester have none.
         """
-        under_way = and_(
-            lookups.c.connector_id == connectors.c.id,
-            lookups.c.email == tickets.c.requester_email,
-            lookups.c.completed_at.is_(None),
-            lookups.c.ticket_id.is_not(None),
-        )
-        known = and_(answers.c.connector_id == connectors.c.id, answers.c.email == tickets.c.requester_email)
-        statement = (
-            select(
-                tickets.c.id.label("ticket_id"),
-                *(column.label(f"{_CONNECTOR}{column.name}") for column in connectors.c),
-                answers.c.found,
-                answers.c.customer,
-                answers.c.fetched_at,
-                answers.c.failure_kind,
-                answers.c.http_status,
-                lookups.c.id.label("under_way"),
-            )
-            .select_from(tickets)
-            .join(connectors, connectors.c.workspace_id == tickets.c.workspace_id)
-            .outerjoin(answers, known)
-            .outerjoin(lookups, under_way)
-            .where(
-                tickets.c.workspace_id == self._workspace_id,
-                tickets.c.id.in_(ticket_ids),
-                tickets.c.requester_email.is_not(None),
-                tickets.c.bounce.is_(False),
-                connectors.c.enabled.is_(True),
-            )
-            .order_by(connectors.c.position, connectors.c.id)
-        )
         found: dict[TicketId, list[ConnectorStanding]] = {ticket_id: [] for ticket_id in ticket_ids}
-        for row in await self._connection.execute(statement):
+        for row in await self._connection.execute(_STANDINGS, {"workspace": self._workspace_id, "tickets": ticket_ids}):
             found[TicketId(row.ticket_id)].append(ConnectorStanding(connector_from(row, _CONNECTOR), _standing(row)))
         return found
 
@@ -108,6 +77,44 @@ class AnswerStore:
         """Forget everything this connector ever said."""
         mine = and_(answers.c.workspace_id == self._workspace_id, answers.c.connector_id == connector_id)
         await self._connection.execute(delete(answers).where(mine))
+
+
+def _all_standings() -> Select[*tuple[Any, ...]]:
+    under_way = and_(
+        lookups.c.connector_id == connectors.c.id,
+        lookups.c.email == tickets.c.requester_email,
+        lookups.c.completed_at.is_(None),
+        lookups.c.ticket_id.is_not(None),
+    )
+    known = and_(answers.c.connector_id == connectors.c.id, answers.c.email == tickets.c.requester_email)
+    return (
+        select(
+            tickets.c.id.label("ticket_id"),
+            *(column.label(f"{_CONNECTOR}{column.name}") for column in connectors.c),
+            answers.c.found,
+            answers.c.customer,
+            answers.c.fetched_at,
+            answers.c.failure_kind,
+            answers.c.http_status,
+            lookups.c.id.label("under_way"),
+        )
+        .select_from(tickets)
+        .join(connectors, connectors.c.workspace_id == tickets.c.workspace_id)
+        .outerjoin(answers, known)
+        .outerjoin(lookups, under_way)
+        .where(
+            tickets.c.workspace_id == bindparam("workspace", type_=tickets.c.workspace_id.type),
+            tickets.c.id.in_(bindparam("tickets", type_=tickets.c.id.type, expanding=True)),
+            tickets.c.requester_email.is_not(None),
+            tickets.c.bounce.is_(False),
+            connectors.c.enabled.is_(True),
+        )
+        .order_by(connectors.c.position, connectors.c.id)
+    )
+
+
+_STANDINGS = _all_standings()
+"""Made once: to make and hash so large a statement takes as long as to run it."""
 
 
 def _columns(outcome: Outcome, now: datetime) -> dict[str, Any]:

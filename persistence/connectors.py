@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from domain.connector import MAX_POSITION, Connector, ConnectorSettings
 from domain.errors import SecretUnreadable
@@ -16,6 +16,7 @@ from persistence.tables import connectors, new_id
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from persistence.encryption import KeyRing
 
 _HOUR = timedelta(hours=1)
+_THIS = (
+    connectors.c.workspace_id == bindparam("workspace", type_=connectors.c.workspace_id.type),
+    connectors.c.id == bindparam("connector", type_=connectors.c.id.type),
+)
+_GET = select(connectors).where(*_THIS)  # made once, as what each lookup asks for
+_SECRET = select(connectors.c.secret).where(*_THIS)
 
 
 class ConnectorStore:
@@ -45,8 +52,7 @@ class ConnectorStore:
 
     async def get(self, connector_id: ConnectorId) -> Connector | None:
         """The connector, or None when this workspace has none with this id."""
-        statement = select(connectors).where(*self._this(connector_id))
-        row = (await self._connection.execute(statement)).first()
+        row = (await self._connection.execute(_GET, self._named(connector_id))).first()
         return None if row is None else connector_from(row)
 
     async def count(self) -> int:
@@ -87,8 +93,7 @@ class ConnectorStore:
 
     async def secret(self, connector_id: ConnectorId) -> Secret | None:
         """The secret in the clear, None when there is none; raises SecretUnreadable."""
-        statement = select(connectors.c.secret).where(*self._this(connector_id))
-        stored = (await self._connection.execute(statement)).scalar()
+        stored = (await self._connection.execute(_SECRET, self._named(connector_id))).scalar()
         return None if stored is None else Secret(self._keys.decrypt(stored, _place(self._workspace_id, connector_id)))
 
     async def delete(self, connector_id: ConnectorId) -> bool:
@@ -97,6 +102,9 @@ class ConnectorStore:
 
     def _this(self, connector_id: ConnectorId) -> tuple[Any, ...]:
         return connectors.c.workspace_id == self._workspace_id, connectors.c.id == connector_id
+
+    def _named(self, connector_id: ConnectorId) -> dict[str, UUID]:
+        return {"workspace": self._workspace_id, "connector": connector_id}
 
     def _sealed(self, connector_id: ConnectorId, secret: Secret | None) -> bytes | None:
         return self._keys.encrypt(secret.reveal(), _place(self._workspace_id, connector_id)) if secret else None
