@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,9 +62,10 @@ class _Writer:
 
     async def mail(self, postmen: Postmen) -> list[float]:
         """Write one mail; the seconds from its 250 to each panel."""
+        began = time.monotonic()
         sent_at = await postmen.deliver(self.address, self.support)
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return [at - sent_at for at in await self.panels.renewed_since(sent_at, self.connectors)]
+            return [at - sent_at for at in await self.panels.renewed_since(began, self.connectors)]
 
 
 async def _company(fleet: Fleet, name: str, url: str, connectors: int) -> _Company:

@@ -53,7 +53,7 @@ _NOW = "UPDATE lookups SET claim = NULL, claimed_until = NULL WHERE claim = :tok
 _SPEED = "SELECT count(*), extract(epoch FROM max(completed_at) - min(completed_at)) FROM lookups WHERE requested_at > :began"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Company:
     """A workspace with one connector and one requester whose panel is watched."""
 
@@ -62,6 +62,8 @@ class _Company:
     connector: ConnectorId
     known: str
     panels: Panels
+    waiting: bool = False
+    """Whether a mail has been sent whose answer the panel does not show yet."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,15 @@ async def _run(town: _Town, rate: float, seconds: float) -> _Run:
 
     async def send(number: int) -> None:
         company = companies[number % len(companies)]
-        watched = random.random() < _WATCHED_SHARE  # noqa: S311 - a sample
-        sender = company.known if watched else f"sender{number}.{began:.0f}@firma.cz"
-        sent_at = await town.mail.deliver(sender, support_of(company.name))
-        sent.append(sent_at)
-        if watched:
-            shown.append(min(await company.panels.renewed_since(sent_at, 1)) - sent_at)
+        watched = not company.waiting and random.random() < _WATCHED_SHARE  # noqa: S311 - a sample
+        if not watched:
+            sent.append(await town.mail.deliver(f"sender{number}.{began:.0f}@firma.cz", support_of(company.name)))
+            return
+        company.waiting = True  # a second mail would join the lookup of the first
+        asked_at = time.monotonic()
+        sent.append(sent_at := await town.mail.deliver(company.known, support_of(company.name)))
+        shown.append(min(await company.panels.renewed_since(asked_at, 1)) - sent_at)
+        company.waiting = False
 
     async with asyncio.TaskGroup() as group:
         for number in range(round(rate * seconds)):
