@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +12,6 @@ from domain.lookup import Occasion
 from lookups.lanes import Lanes
 from lookups.queue import Queue
 from tests.lookups.room import arrived, at_work
-from tests.stage.crm import NOT_FOUND
 from tests.stage.process import free_port
 from tests.stage.waiting import eventually
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from tests.lookups.room import Room
-    from tests.stage.crm import Crm, Request
+    from tests.stage.crm import Crm
     from tests.stage.redis import RedisServer
 
 
@@ -171,13 +170,8 @@ async def test_a_message_that_is_none_stops_no_worker(room: Room, crm: Crm, redi
 
 @pytest.mark.timed
 async def test_a_worker_that_is_told_to_end_leaves_its_backlog_to_others(room: Room, crm: Crm, redis: RedisServer) -> None:
-    async def slow(_request: Request) -> Any:  # noqa: ANN401 - an answer
-        await asyncio.sleep(0.1)
-        return NOT_FOUND
-
-    crm.answers["/lookup"] = slow
     connector = await room.connect(crm.url())
-    await fill(room, 200)
+    await fill(room, 300)
 
     async with asyncio.timeout(10):
         async with ringing(room, redis.url) as queue, working(room, redis.url):
