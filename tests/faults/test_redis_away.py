@@ -87,7 +87,7 @@ def pause(redis: RedisServer) -> Callable[[], None]:
 
 
 @pytest.mark.timeout(60 + 2 * AWAY_SECONDS)
-@pytest.mark.parametrize("fault", [kill, stop, pause])
+@pytest.mark.parametrize("fault", [kill, pause, *([stop] if FULL_SIZE else [])])
 async def test_while_it_is_away_tickets_open_and_lookups_end_and_afterwards_every_socket_knows(
     farm: Farm, redis: RedisServer, crm: Crm, fault: Callable[[RedisServer], Callable[[], None]]
 ) -> None:
