@@ -91,7 +91,7 @@ class Lanes:
                 lane.rung = False
                 prepared = await self._claim(workspace_id, urgent=urgent)
                 if prepared is not None:
-                    lane.rung = self._open  # where one was queued there may be more
+                    lane.rung = self._open and (lane.rung or prepared.more)
                     _ = self._start(self._run(prepared, urgent=urgent))
         except DatabaseAway:
             _log.warning("lookups wait for the database", workspace_id=str(workspace_id))
@@ -110,13 +110,15 @@ class Lanes:
         return prepared
 
     async def _run(self, prepared: Prepared, *, urgent: bool) -> None:
+        more = True
         try:
-            await self._runner.run(prepared)
+            more = await self._runner.run(prepared)
         except DatabaseAway:
             _log.warning("the outcome of a lookup is lost: the database is away", lookup_id=str(prepared.claim.lookup_id))
         finally:
             self._slots[urgent].release()
-            self.ring(prepared.claim.workspace_id)  # there is room for the next one
+            if more:
+                self.ring(prepared.claim.workspace_id)  # there is room for the next one
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -48,6 +48,8 @@ class Prepared:
 
     claim: Claim
     question: Question | Failure
+    more: bool
+    """Whether others wait behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,15 @@ class Runner:
         async with self._database.workspace(workspace_id, power_safe=False) as store:
             now = self._now()
             claim = await store.lookups.claim_next(now, urgent_only=urgent_only, before=now - patience)
-            return None if claim is None else Prepared(claim, await self._question(store, claim))
+            if claim is None:
+                return None
+            return Prepared(claim, await self._question(store, claim), more=await store.lookups.any_queued())
 
-    async def run(self, prepared: Prepared) -> None:
-        """Ask, save, announce. The request goes out at most once, whatever happens afterwards."""
+    async def run(self, prepared: Prepared) -> bool:
+        """Ask, save, announce; whether others may wait for the room that this makes.
+
+        The request goes out at most once, whatever happens afterwards.
+        """
         claim = prepared.claim
         attributes = {
             "disqua.lookup_id": str(claim.lookup_id),
@@ -103,7 +110,8 @@ class Runner:
             with tracer.start_as_current_span("ask the endpoint", kind=SpanKind.CLIENT):
                 reply = await self._reply(prepared.question)
             span.set_attribute("disqua.status", str(status_of(reply.outcome)))
-            await self._save_patiently(claim, _ending(reply))
+            more = await self._save_patiently(claim, _ending(reply))
+        return more is not False
 
     async def interrupt(self, claim: Claim) -> None:
         """End a lookup whose process died; nobody knows how long it asked."""
@@ -118,7 +126,7 @@ class Runner:
             claim = await store.lookups.claim_test(connector_id, email, self._now())
             question = await self._question(store, claim)
         reply = await self._reply(question)
-        if not await self._save_patiently(claim, _ending(reply)):
+        if await self._save_patiently(claim, _ending(reply)) is None:
             reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration)
         return Trial(connector, _as_logged(reply, connector))
 
@@ -146,8 +154,8 @@ class Runner:
             return Reply(outcome=question)
         return await self._client.ask(question)
 
-    async def _save_patiently(self, claim: Claim, ending: Ending) -> bool:
-        """Store an outcome that is known already, even if the database is away for as long as the claim holds."""
+    async def _save_patiently(self, claim: Claim, ending: Ending) -> bool | None:
+        """Store an outcome that is known already, even if the database is away for as long as the claim holds; as ``_save``."""
         tried_before = False
         for pause in _PAUSES:
             try:
@@ -159,21 +167,22 @@ class Runner:
                 await self._sleep(pause)
         return await self._save(claim, ending, tried_before=tried_before)
 
-    async def _save(self, claim: Claim, ending: Ending, *, tried_before: bool = False) -> bool:
-        """Store the outcome unless the lookup was interrupted meanwhile; whether it was stored.
+    async def _save(self, claim: Claim, ending: Ending, *, tried_before: bool = False) -> bool | None:
+        """Store the outcome, and tell whether other lookups of the workspace wait; None when it was interrupted meanwhile.
 
         A commit whose reply was lost stands: it is found where it was ``tried_before``, and told like any other.
         """
         async with self._database.workspace(claim.workspace_id, power_safe=False) as store:
             connector = await store.connectors.get(claim.connector_id)
             if connector is None:
-                return False
+                return None
             saved_at = self._now()
             finished = await store.lookups.finish(claim, _as_logged(ending, connector), saved_at)
             if not finished and not (tried_before and await store.lookups.ended_so(claim, ending.outcome)):
-                return False
+                return None
             if finished and claim.trigger is not LookupTrigger.TEST:
                 await store.answers.record(claim.connector_id, claim.email, ending.outcome, saved_at)
+            more = await store.lookups.any_queued()
         await self._updates.announce(claim.workspace_id, requester_topic(claim.email))
         status = status_of(ending.outcome)
         self._observe(claim.trigger, status, saved_at - claim.requested_at)
@@ -188,7 +197,7 @@ class Runner:
             http_status=ending.http_status,
             duration_ms=None if ending.duration is None else round(ending.duration / timedelta(milliseconds=1)),
         )
-        return True
+        return more
 
 
 def _ending(reply: Reply) -> Ending:

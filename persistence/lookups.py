@@ -131,6 +131,10 @@ class LookupStore:
         row = (await self._connection.execute(_CLAIMING[urgent_only], values)).first()
         return None if row is None else _claim(row, token)
 
+    async def any_queued(self) -> bool:
+        """Whether a lookup of the workspace waits to be claimed."""
+        return (await self._connection.execute(_ANY_QUEUED, {"workspace": self._workspace_id})).first() is not None
+
     async def claim_test(self, connector_id: ConnectorId, email: EmailAddress, now: datetime) -> Claim:
         """Add a test, claimed from the start: it waits for nothing and joins nothing."""
         token = uuid4()
@@ -308,6 +312,7 @@ _TOKEN = bindparam("token", type_=lookups.c.claim.type)
 _BEFORE = bindparam("before", type_=lookups.c.requested_at.type)
 _UNTIL = bindparam("until", type_=lookups.c.claimed_until.type)
 _CLAIMING = {urgent_only: _claiming(urgent_only=urgent_only) for urgent_only in (False, True)}
+_ANY_QUEUED = select(lookups.c.id).where(lookups.c.workspace_id == _WORKSPACE, _QUEUED).limit(1)
 """Made once: to make so large a statement for each claim takes a worker as long as half of its waiting for the database."""
 
 
