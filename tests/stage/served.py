@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tests.stage.shell import Shell
 
 
+TRY_OUT = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { ... on LookupTrial { status } } }'
+
+
 class Desk:
     """A served workspace."""
 
@@ -28,9 +31,18 @@ class Desk:
         self.served = served
         self.front_end = FrontEnd(served.base_url, token)
 
-    async def connect(self, url: str) -> None:
+    async def connect(self, url: str) -> str:
         given = {"name": "CRM", "lookupUrl": url}
-        assert (await self.front_end.ask(CREATE_CONNECTOR, input=given))["createConnector"]["__typename"] == "Connector"
+        created = (await self.front_end.ask(CREATE_CONNECTOR, input=given))["createConnector"]
+        assert created["__typename"] == "Connector"
+        connector_id: str = created["id"]
+        return connector_id
+
+    async def try_out(self, connector_id: str) -> str:
+        """The status of a test: a lookup that this service runs itself, whoever runs the others."""
+        trial = (await self.front_end.ask(TRY_OUT, id=connector_id))["testConnector"]
+        status: str = trial["status"]
+        return status
 
     async def mail(self) -> str:
         """Send a mail and return its ticket's id."""
