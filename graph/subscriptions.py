@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from functools import partial
+from typing import Annotated, TypeVar
 
 import strawberry
 
 from domain.identity import TicketId
 from domain.panel import Panel
+from domain.ticket import Ticket as OpenedTicket
 from graph.context import Context, Info
 from graph.errors import BadRequest
 from graph.types import CrmPanel, Ticket, uuid_of
 from lookups.trace import continuing, tracer
 from lookups.updates import CONNECTORS, TICKETS, Topic, requester_topic
+from persistence.database import Database, DatabaseAway
+
+T = TypeVar("T")
 
 _TICKETS_AT_ONCE = 100
+_SPREAD_SECONDS = 1.0
 
 
 def _patience() -> float:
@@ -48,14 +55,15 @@ class Subscription:
         async with context.services.updates.watch(context.workspace_id, CONNECTORS, *topics) as watch:
             shown: dict[strawberry.ID, Panel] = {}
             trace = None
+            panels = await _panels(context, ticket.id)
             while True:
-                panels = await _panels(context, ticket.id)
                 changed = [panel for panel in panels if shown.get(panel.id) != panel.source]
                 shown = {panel.id: panel.source for panel in panels}
                 for panel in changed:
                     with _frame(trace, ticket.id):
                         yield panel
                 trace = await watch.wait(_patience())
+                panels = await _again(context.services.database, partial(_panels, context, ticket.id))
 
     @strawberry.subscription(description="Every ticket that opens from now on, in order.")
     async def ticket_opened(self, info: Info) -> AsyncGenerator[Ticket, None]:
@@ -65,13 +73,22 @@ class Subscription:
             async with context.services.database.reading(context.workspace_id) as store:
                 seen = await store.tickets.newest_number()
             while True:
-                async with context.services.database.reading(context.workspace_id) as store:
-                    opened = await store.tickets.opened_after(seen, limit=_TICKETS_AT_ONCE)
+                opened = await _again(context.services.database, partial(_opened_after, context, seen))
                 for ticket in opened:
                     seen = ticket.number
                     yield Ticket.of(ticket)
                 if not opened:
                     await watch.wait(_patience())
+
+
+async def _again(database: Database, read: Callable[[], Awaitable[T]]) -> T:
+    """What is read, once the database is there: an outage must not end what a front end watches, for it would not ask again."""
+    while True:
+        try:
+            return await read()
+        except DatabaseAway:
+            await database.back()
+            await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))  # noqa: S311 - spreads load, guards nothing
 
 
 @contextmanager
@@ -90,3 +107,8 @@ def _frame(trace: str | None, ticket_id: TicketId) -> Iterator[None]:
 async def _panels(context: Context, ticket_id: TicketId) -> list[CrmPanel]:
     panels = await context.afresh().loaders.panels.load(ticket_id)
     return [CrmPanel.of(panel, context.services.help_url) for panel in panels]
+
+
+async def _opened_after(context: Context, seen: int) -> list[OpenedTicket]:
+    async with context.services.database.reading(context.workspace_id) as store:
+        return await store.tickets.opened_after(seen, limit=_TICKETS_AT_ONCE)

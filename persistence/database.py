@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import asyncio
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,8 @@ disk, a standby that takes no writes, a lock not had in time: another try, later
 _NO_RIGHT: Final = "42501"
 """Told of the schema itself it is the operator's to mend; elsewhere it would be we who ran against the wall between tenants."""
 
+_LOOK_AGAIN_SECONDS: Final = 1.0
+
 
 class DatabaseAway(Exception):
     """The database cannot be reached or cannot commit now; nothing of the transaction was kept."""
@@ -61,6 +64,7 @@ class Database:
         self.embedded = parsed.get_backend_name() == "sqlite"
         """Whether it is a file that belongs to whoever opens it, and not a server that others share."""
         self._server: SQLite | PostgreSQL = SQLite(parsed) if self.embedded else PostgreSQL(parsed, patience=patience)
+        self._returning: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def workspace(self, workspace_id: WorkspaceId, *, power_safe: bool = True) -> AsyncIterator[WorkspaceStore]:
@@ -94,6 +98,18 @@ class Database:
         async with self._looking() as connection:
             await connection.execute(text("SELECT 1"))
 
+    async def back(self) -> None:
+        """Return when the database answers again, a second from now at the earliest; thousands who wait ask it but once."""
+        if self._returning is None or self._returning.done():
+            self._returning = asyncio.create_task(self._return())
+        await asyncio.shield(self._returning)
+
+    async def _return(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            with suppress(DatabaseAway):
+                return await self.ping()
+
     async def migrate(self) -> str | None:
         """Bring the schema to the newest revision, in one transaction; safe to run side by side.
 
@@ -116,6 +132,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._returning is not None:
+            self._returning.cancel()
         await self._server.close()
 
     @asynccontextmanager

@@ -6,15 +6,21 @@ import asyncio
 import smtplib
 import time
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from lookups import updates
+from persistence.database import DatabaseAway
+from server.app import utc_now
+from tests.graph.desk import watches
 from tests.stage.crm import FOUND
 from tests.stage.front_end import NO_TLS
-from tests.stage.helpdesk import SUPPORT, Helpdesk, message, open_helpdesk
+from tests.stage.helpdesk import SUPPORT, WATCH, Helpdesk, message, open_helpdesk
 from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
@@ -28,6 +34,7 @@ pytestmark = pytest.mark.timed
 
 WELL_AGAIN_SECONDS = 10.0
 TICKETS = "{ tickets(first: 100) { nodes { subject crmPanels { status refreshing error { code } } } } }"
+OPENED = "subscription { ticketOpened { subject } }"
 
 
 @pytest.fixture
@@ -155,6 +162,42 @@ async def test_an_answer_that_comes_while_the_database_is_away_is_kept_or_its_lo
     panel = await eventually(its_end, within=30)
     assert (panel["status"], panel["error"]) in [("FOUND", None), ("ERROR", {"code": "INTERRUPTED"})], "by how long it took"
     assert Counter(request.json["email"] for request in crm.requests)["jan@firma.cz"] == 1
+
+
+async def test_who_watches_goes_on_watching_through_an_outage_and_sees_the_truth_without_being_told(
+    helpdesk: Helpdesk, fragile_postgres: PostgreSQL, crm: Crm
+) -> None:
+    await helpdesk.connect(crm.url(), "Old")
+    await helpdesk.mail()
+    await helpdesk.settled()
+    (ticket,) = await helpdesk.tickets()
+    async with helpdesk.agent.watching(WATCH, id=ticket["id"]) as panels, helpdesk.agent.watching(OPENED) as opened:
+        assert (await panels.next())["connectorName"] == "Old"
+        await eventually(lambda: both_watch(helpdesk))
+
+        await in_thread(fragile_postgres.stop)
+        await helpdesk.parts.updates.announce(helpdesk.workspace_id, updates.CONNECTORS, updates.TICKETS)
+        await eventually(lambda: is_away(helpdesk))
+        await in_thread(fragile_postgres.start)
+        async with asyncio.timeout(WELL_AGAIN_SECONDS):
+            await eventually(partial(change_in_silence, helpdesk))
+            assert (await panels.next())["connectorName"] == "New"
+            assert (await opened.next())["subject"] == "Meanwhile"
+
+
+async def both_watch(helpdesk: Helpdesk) -> bool:
+    return watches(helpdesk) == 2
+
+
+async def change_in_silence(helpdesk: Helpdesk) -> bool:
+    """What another process does whose announcement is lost; False while the database is away."""
+    with suppress(DatabaseAway):
+        async with helpdesk.parts.database.workspace(helpdesk.workspace_id) as store:
+            (connector,) = await store.connectors.all()
+            await store.connectors.save(connector.id, replace(connector, name="New"), utc_now())
+            await store.tickets.open(subject="Meanwhile", requester=None, now=utc_now())
+        return True
+    return False
 
 
 async def was_asked(crm: Crm) -> bool:
