@@ -69,9 +69,9 @@ class Subscription:
     async def ticket_opened(self, info: Info) -> AsyncGenerator[Ticket, None]:
         """Tickets as they open."""
         context = info.context
+        async with context.services.database.reading(context.workspace_id) as store:
+            seen = await store.tickets.newest_number()
         async with context.services.updates.watch(context.workspace_id, TICKETS) as watch:
-            async with context.services.database.reading(context.workspace_id) as store:
-                seen = await store.tickets.newest_number()
             while True:
                 opened = await _again(context.services.database, partial(_opened_after, context, seen))
                 for ticket in opened:

@@ -13,26 +13,33 @@ import pytest
 import typer.main
 from prometheus_client.parser import text_string_to_metric_families
 
-from domain.identity import Role
+from domain.identity import Role, support_address
 from domain.lookup import LookupStatus, LookupTrigger
+from persistence.database import Database
+from persistence.encryption import KeyRing
 from server.cli import app
 from server.settings import PREFIX, Settings
 from tests.docs.page import REPOSITORY, Page, code_in
+from tests.persistence.samples import FOUND, NOW, SECRET, connect, mail, running
+from tests.stage.back_door import BackDoor
 from tests.stage.front_end import NO_TLS
+from tests.stage.postgres import PASSWORD
 from tests.stage.process import DISQUA, free_port
+from tests.stage.waiting import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.stage.helpdesk import Helpdesk
+    from tests.stage.postgres import PostgreSQL
 
 pytestmark = pytest.mark.timed
 
 PAGE = Page(REPOSITORY / "docs" / "operating.md")
 TOOLS = ("bash", "curl", "openssl", "sqlite3")
-NEED_A_MACHINE_OF_THEIR_OWN = ("/opt/disqua", "useradd", "daemon-reload", "newaliases")
-"""What blocks have in them that install packages, make users or speak to systemd and Postfix."""
+NEED_A_MACHINE_OF_THEIR_OWN = ("/opt/disqua", "useradd", "daemon-reload", "newaliases", "db.example.com")
+"""What blocks have in them that install packages, make users or speak to systemd, Postfix and PostgreSQL."""
 
 PRELUDE = """
 set -euo pipefail
@@ -190,3 +197,55 @@ def test_what_the_page_tells_to_type_works_from_top_to_bottom(tmp_path: Path) ->
     assert ended.stdout.rstrip().endswith("\tExample Ltd\tsupport@example.com support@desk.example.com")
     assert "Traceback" not in ended.stderr
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+
+
+# The backup of PostgreSQL
+
+
+async def test_what_pg_dump_saves_and_pg_restore_puts_back_is_every_row_of_every_workspace(
+    postgres: PostgreSQL, tmp_path: Path
+) -> None:
+    if not (postgres.programs / "pg_dump").exists():
+        pytest.skip("pg_dump is not installed here")
+    save, restore = (block.text for block in PAGE.blocks if "db.example.com" in block.text and block.language == "sh")
+    with postgres.database() as original, postgres.empty_database() as copy:
+        for name in ("acme", "globex"):
+            await _fill(postgres.url(original, scheme="postgresql+asyncpg"), name)
+        await in_thread(_type, save, postgres, original, tmp_path)
+        await in_thread(_type, restore, postgres, copy, tmp_path)
+        saved, restored = _rows(postgres, original), _rows(postgres, copy)
+
+    assert saved == restored
+    assert min(saved.values()) > 0
+    assert saved["workspaces"] == 2
+
+
+async def _fill(url: str, name: str) -> None:
+    """A workspace with a row in every table."""
+    database = Database(url, KeyRing({"k1": bytes(range(32))}))
+    async with database.operator() as store:
+        workspace_id = await store.workspaces.create(name, [support_address(f"support@{name}.example")], NOW)
+    async with database.workspace(workspace_id) as store:
+        claim = await running(store, (await connect(store, SECRET)).id)
+        (ticket,) = await store.tickets.newest(1)
+        await store.messages.add_email(ticket.id, mail(), NOW)
+        await store.answers.record(claim.connector_id, claim.email, FOUND, NOW)
+    await database.close()
+
+
+def _type(commands: str, postgres: PostgreSQL, database: str, folder: Path) -> None:
+    """Type what the page says, for this server and this database."""
+    subprocess.run(
+        ["bash", "-euc", commands.replace("db.example.com/disqua", f"127.0.0.1:{postgres.port}/{database}")],
+        env={"PATH": f"{postgres.programs}:{os.environ['PATH']}", "PGPASSWORD": PASSWORD},
+        cwd=folder,
+        check=True,
+        timeout=60,
+    )
+
+
+def _rows(postgres: PostgreSQL, database: str) -> dict[str, int]:
+    """How many rows each table has, whosever they are."""
+    door = BackDoor(postgres.url(database))
+    tables = door.rows("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+    return {name: door.rows(f"SELECT count(*) FROM {name}")[0][0] for (name,) in tables}  # noqa: S608 - names of our tables
