@@ -129,18 +129,25 @@ class Supervisor:
         self._tally = Tally()
         self._said = False
         self._stopping = asyncio.Event()
-        self._changing = asyncio.Lock()
+        self._replacing = asyncio.Lock()
+        self._changing = [asyncio.Lock() for _ in range(workers)]
+        self._broken: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Serve until a signal; returns when every child is gone."""
+        """Serve until a signal, or until a place can be kept no more, which is raised; returns when every child is gone."""
         self._listen_to_signals()
-        self._serving = [await self._begin() for _ in range(self._workers)]
+        try:
+            self._serving = [await self._begin() for _ in range(self._workers)]
+        except OSError as error:
+            raise NeverServed(f"no child process can be started: {error}") from None
         await self._first_words()
         for place in range(self._workers):
-            self._in_background(self._keep(place))
+            self._in_background(self._keep(place)).add_done_callback(self._stop_if_broken)
         await self._stopping.wait()
         await self._end()
+        if self._broken is not None:
+            raise self._broken
 
     async def _first_words(self) -> None:
         """Return when each child serves or has ended, or a signal came; raises NeverServed when none of them serves."""
@@ -160,7 +167,7 @@ class Supervisor:
 
     def add_up_for(self, asking: _Child) -> None:
         """Tell a child the numbers of all."""
-        self._in_background(self._add_up_for(asking))
+        _ = self._in_background(self._add_up_for(asking))
 
     async def _add_up_for(self, asking: _Child) -> None:
         others = [asyncio.create_task(child.tell()) for child in self._all - {asking}]
@@ -217,23 +224,41 @@ class Supervisor:
                 pause = _FIRST_PAUSE
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, _LONGEST_PAUSE)
-            async with self._changing:
+            async with self._changing[place]:
                 if self._serving[place] is child:
-                    self._serving[place] = await self._begin()
+                    self._serving[place] = await self._begin_at_last()
+
+    async def _begin_at_last(self) -> _Child:
+        """A new child, however long the machine has no room for one, or no Python while that is installed anew."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._begin()
+            except OSError as error:
+                _log.error("no child process can be started", reason=str(error))
+                await asyncio.sleep(pause.total_seconds())
+                pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _replace_all(self) -> None:
         """Put a new child in each place, the old one leaving when the new one serves; stop at the first that does not."""
-        async with self._changing:
+        async with self._replacing:
             for place in range(self._workers):
-                new = await self._begin()
-                if not await self._serves_soon(new):
-                    _log.error("a new child process does not serve; the old ones go on", reason=new.reason)
-                    new.send(signal.SIGKILL)
+                try:
+                    await self._replace(place)
+                except (OSError, NeverServed) as error:
+                    _log.error("a new child process does not serve; the old ones go on", reason=str(error))
                     return
-                old, self._serving[place] = self._serving[place], new
-                old.send(signal.SIGTERM)
-                await asyncio.wait({old.life}, timeout=_PATIENCE.total_seconds())
             _log.info("every child process was replaced")
+
+    async def _replace(self, place: int) -> None:
+        async with self._changing[place]:
+            new = await self._begin()
+            if not await self._serves_soon(new):
+                new.send(signal.SIGKILL)
+                raise NeverServed(new.reason)
+            old, self._serving[place] = self._serving[place], new
+        old.send(signal.SIGTERM)
+        await asyncio.wait({old.life}, timeout=_PATIENCE.total_seconds())
 
     async def _serves_soon(self, child: _Child) -> bool:
         with suppress(TimeoutError):
@@ -256,7 +281,23 @@ class Supervisor:
                 child.send(signal.SIGKILL)
             await asyncio.gather(*late)
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._let_go)
+        return task
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if error := _what_broke(task):
+            _log.error("work of the parent process broke off", exc_info=error)
+
+    def _stop_if_broken(self, keeper: asyncio.Task[None]) -> None:
+        """Without its keeper a place would stay empty unseen: whoever started this process starts it anew."""
+        if error := _what_broke(keeper):
+            self._broken = error
+            self._stop()
+
+
+def _what_broke(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()

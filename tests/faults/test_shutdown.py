@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,7 +25,6 @@ from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from websockets.asyncio.client import ClientConnection
 
@@ -113,6 +114,41 @@ async def test_a_process_that_is_killed_is_replaced_and_what_it_counted_stays(sh
         assert before["disqua_lookups_totalNOT_FOUNDTEST"] == 1
         assert after["disqua_lookups_totalNOT_FOUNDTEST"] == 1
         assert desk.served.log.read_text().count("a child process ended") == 2
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """A Python with the product, to be taken away for a while."""
+    (venv := tmp_path / "venv").mkdir()
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
+    (venv / "lib").symlink_to(Path(sys.prefix) / "lib")
+    (venv / "bin").mkdir()
+    (program := venv / "bin" / "disqua").write_text(f"#!{venv}/bin/python\nfrom server.cli import main\nmain()\n")
+    program.chmod(0o700)
+    (python := venv / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    return python
+
+
+async def test_a_process_that_cannot_be_replaced_at_once_is_replaced_later(shell: Shell, python: Path) -> None:
+    async with open_desk(shell, workers=2, program=python.with_name("disqua")) as desk:
+        served = desk.served
+        python.rename(python.with_suffix(".away"))
+        other, child = sorted(served.children())
+        os.kill(child, signal.SIGKILL)
+        await _logged(served, "no child process can be started")
+        served.process.send_signal(signal.SIGHUP)  # which waits for no place but the one that it changes
+        await _logged(served, "the old ones go on")
+        assert served.children() == [other]
+
+        python.with_suffix(".away").rename(python)
+        await _replaced(served, {child})
+
+
+async def _logged(served: Serving, words: str) -> None:
+    async def look() -> bool:
+        return words in served.log.read_text()
+
+    await eventually(look)
 
 
 async def test_a_hangup_replaces_every_process_and_refuses_nobody(shell: Shell) -> None:

@@ -90,12 +90,14 @@ async def disqua(*arguments: str, data_dir: Path, **settings: str) -> str:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path, workers: int = 1, /, *, port: int, mail_port: int, **settings: str) -> AsyncIterator[Serving]:
+async def serving(
+    data_dir: Path, workers: int = 1, program: Path = DISQUA, /, *, port: int, mail_port: int, **settings: str
+) -> AsyncIterator[Serving]:
     """Serve in a process of its own, or in several, until the block ends, if it has not been killed before."""
     log = data_dir.parent / "serve.log"
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            DISQUA, "serve", "--port", str(port), "--smtp-port", str(mail_port), "--workers", str(workers),
+            program, "serve", "--port", str(port), "--smtp-port", str(mail_port), "--workers", str(workers),
             env=environment(data_dir, **settings), cwd=data_dir.parent, stdout=output, stderr=output,
         )  # fmt: skip
     served = Serving(process, port, mail_port, log)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from tests.stage.front_end import FrontEnd
 from tests.stage.helpdesk import CREATE_CONNECTOR, LIST, message
-from tests.stage.process import free_port, serving
+from tests.stage.process import DISQUA, free_port, serving
 from tests.stage.waiting import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.stage.process import Serving
     from tests.stage.shell import Shell
@@ -66,13 +67,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(shell: Shell, *, workers: int = 1) -> AsyncIterator[Desk]:
-    """Serve in a process of its own, or in several."""
+async def open_desk(shell: Shell, *, workers: int = 1, program: Path = DISQUA) -> AsyncIterator[Desk]:
+    """Serve in a process of its own, or in several; ``program`` may be a copy of ours that the test breaks."""
     listed = await in_thread(shell.says, "workspace", "list")
     workspace_id = listed.partition("\t")[0] or await in_thread(
         shell.says, "workspace", "create", "Acme", "--address", "support@acme.example"
     )
     token = await in_thread(shell.says, "token", "--workspace", workspace_id, "--role", "admin")
     redis = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}"} if workers > 1 else {}
-    async with serving(shell.data_dir, workers, port=free_port(), mail_port=free_port(), **redis) as served:
+    async with serving(shell.data_dir, workers, program, port=free_port(), mail_port=free_port(), **redis) as served:
         yield Desk(served, token)
