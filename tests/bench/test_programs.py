@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BENCH = Path(__file__).parents[2] / "bench"
 
 
+@pytest.mark.timed
+@pytest.mark.timeout(180)  # it starts more processes than any story does
 @pytest.mark.parametrize(
     ("program", "options", "told"),
     [
@@ -31,7 +33,7 @@ def test_a_program_prints_its_figures(program: str, options: str, told: str, pos
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DISQUA_")}
     command = [sys.executable, str(BENCH / f"{program}.py"), *options.split()]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=55)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=170)
 
     assert ended.returncode == 0, ended.stderr
     assert told in ended.stdout

@@ -99,6 +99,8 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
         rows.connector.id, rows.ticket.id, EVA, LookupTrigger.VIEW, NOW
     ),
     "lookups.claim_next": lambda store, _: store.lookups.claim_next(NOW),
+    "lookups.any_queued": lambda store, _: store.lookups.any_queued(),
+    "lookups.ended_so": lambda store, rows: store.lookups.ended_so(rows.claim, FOUND),
     "lookups.claim_test": lambda store, rows: store.lookups.claim_test(rows.connector.id, JAN, NOW),
     "lookups.finish": lambda store, rows: store.lookups.finish(rows.claim, Ending(outcome=FOUND), NOW),
     "lookups.interrupt": lambda store, rows: store.lookups.interrupt(rows.connector.id, NOW),
