@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from broadcaster import BroadcastBackend, Event
-from redis.asyncio.connection import Connection, parse_url
+from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, parse_url
 from redis.exceptions import ConnectionError as Away
+from redis.exceptions import RedisError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -301,6 +302,19 @@ class _Inbox:
         if self._resyncs:
             return Event(self._resyncs.popitem()[0], RESYNC)
         return self._messages.popleft()
+
+
+def check_address(url: str) -> None:
+    """Raise ValueError, one line without a password, unless queue and announcements could connect as it says; none does."""
+    try:
+        kind, options = _connection_options(url, patience=1)
+        as_the_queue: Connection = ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+        for connection in (as_the_queue, kind(**options)):
+            if isinstance(connection, SSLConnection):
+                connection.ssl_context.get()  # reads the files that it names
+    except (AttributeError, OSError, RedisError, TypeError, ValueError) as error:
+        reason = str(error).rpartition("() got an ")[2].splitlines()[0]
+        raise ValueError(f"no connection can be made with these options: {reason}") from None
 
 
 def _connection_options(url: str, *, patience: float) -> tuple[type[Connection], dict[str, Any]]:

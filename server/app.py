@@ -26,6 +26,7 @@ from inbox import smtp
 from inbox.http import InboundEmailDoor
 from inbox.parse import Parser
 from inbox.receive import Reception
+from lookups.carrier import check_address
 from lookups.client import LookupClient
 from lookups.guard import Guard
 from lookups.lanes import Lanes
@@ -78,6 +79,7 @@ class Parts:
         self.spread = spread
         self._patience = patience
         self.database = open_database(settings)
+        check_redis_address(settings)
         self.tokens = open_tokens(settings, self.database)
         self.updates = Updates(settings.redis_url)
         self.metrics = Metrics(self.database, lambda: self.updates.counts)
@@ -245,6 +247,15 @@ def open_database(settings: Settings) -> Database:
         return Database(settings.async_database_url, settings.key_ring())
     except UnknownAddress as error:
         raise WrongSetting(f"{PREFIX}DATABASE_URL: {error}") from None
+
+
+def check_redis_address(settings: Settings) -> None:
+    """Raise WrongSetting where no connection can be made as the address of Redis says; Redis itself may be away."""
+    try:
+        if settings.redis_url is not None:
+            check_address(settings.redis_url)
+    except ValueError as error:
+        raise WrongSetting(f"{PREFIX}REDIS_URL: {error}") from None
 
 
 async def bring_up_to_date(settings: Settings, database: Database) -> None:

@@ -12,7 +12,7 @@ from domain.errors import DomainError, SecretUnreadable
 from lookups.streams import RedisUnfit, redis_version
 from persistence import migrations
 from persistence.database import DatabaseAway
-from server.app import listen, open_database
+from server.app import check_redis_address, listen, open_database
 from server.settings import Settings, WrongSetting, load_settings
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def _schema(revision: str | None, *, shared: bool) -> str:
 async def _redis(settings: Settings) -> str:
     if settings.redis_url is None:
         return "not set: queue and updates run inside the one process"
+    check_redis_address(settings)
     return f"version {await redis_version(settings.redis_url)} carries queue and updates"
 
 

@@ -217,6 +217,33 @@ def test_several_processes_are_refused_by_one_line_that_names_redis(terminal: Te
     assert not terminal.data_dir.exists()
 
 
+# An address of Redis that cannot be used
+
+UNFIT_OPTIONS = [
+    "redis://:CANARY@127.0.0.1:1?socket_timeout=abc",
+    "redis://:CANARY@127.0.0.1:1?protocol=x",
+    "redis://:CANARY@127.0.0.1:1?foo=1",
+    "redis://:CANARY@127.0.0.1:1?max_connections=5",
+    "rediss://:CANARY@127.0.0.1:1?ssl_cert_reqs=bogus",
+    "rediss://:CANARY@127.0.0.1:1?ssl_ca_certs=/no/such/file.pem",
+]
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize("url", UNFIT_OPTIONS)
+def test_options_of_redis_that_cannot_be_used_are_one_line_without_the_password(shell: Shell, command: str, url: str) -> None:
+    line = shell.refuses(command, "--port", "0", REDIS_URL=url)
+
+    assert line.startswith("disqua: DISQUA_REDIS_URL: no connection can be made with these options: ")
+    assert "CANARY" not in line
+
+
+def test_several_processes_tell_the_same_in_one_line(terminal: Terminal) -> None:
+    options = ("serve", "--workers", "2", "--port", "0", "--smtp-port", "0")
+
+    assert "disqua: DISQUA_REDIS_URL: no connection" in terminal.refuses(*options, REDIS_URL=UNFIT_OPTIONS[2])
+
+
 # A database that cannot be used
 
 

@@ -221,6 +221,12 @@ def test_a_redis_that_is_away_is_wrong_and_its_password_is_not_shown(shell: Shel
     assert "CANARY" not in findings["redis"]
 
 
+def test_options_that_no_connection_to_redis_has_are_wrong(shell: Shell) -> None:
+    findings = lines(shell, well=False, REDIS_URL="redis://:CANARY@127.0.0.1:1?foo=1")
+
+    assert findings["redis"].startswith("✗ DISQUA_REDIS_URL: no connection can be made")
+
+
 def test_a_redis_that_wants_a_password_is_wrong(shell: Shell) -> None:
     with redis_on_stage("--requirepass", "CANARY") as redis:
         assert wrong(lines(shell, well=False, REDIS_URL=redis.url)) == ["redis"]
