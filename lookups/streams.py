@@ -123,8 +123,9 @@ class Stream(RedisStreamBroker):
             await self._forget_the_dead(redis)
             idle = round(self._reclaim / _MILLISECOND)
             claimed: Any = await redis.xautoclaim(self.queue_name, _GROUP, self.consumer_name, idle, count=_AT_ONCE)
-            if claimed[1]:
-                return list(claimed[1])
+            left_behind = [(message_id, fields) for message_id, fields in claimed[1] if fields]  # 6.2 tells of trimmed ones, too
+            if left_behind:
+                return left_behind
         mine: dict[Any, Any] = {self.queue_name: ">"}
         read: Any = await redis.xreadgroup(_GROUP, self.consumer_name, mine, count=_AT_ONCE, block=_READ_MILLISECONDS)
         return [message for _, messages in read or () for message in messages]

@@ -54,7 +54,7 @@ _WRITE = text(
     "pg_advisory_xact_lock(hashtextextended(:tenant, 0))"
 )
 _OPERATE = text(f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, {_OF_A_LONG_QUEUE}, pg_advisory_xact_lock({_ALL})")
-_WALLS = text("SELECT bool_and(row_security_active(oid)) FROM pg_class WHERE relrowsecurity AND relkind = 'r'")
+_WALLS = text("SELECT row_security_active(to_regclass('workspaces'))")
 
 
 @dataclass(slots=True)

@@ -262,7 +262,7 @@ async def bring_up_to_date(settings: Settings, database: Database) -> None:
     """See to it that the schema is one we can work with; raises DatabaseAway, and WrongSetting where it is none.
 
     A file of our own is brought to the newest schema. A server is shared: `disqua migrate` alone changes its schema, and one
-    that is newer than we are is what a rolling restart looks like, since migrations only add.
+    that is newer than we are is what a rolling restart looks like, for migrations take nothing from the version before.
     """
     settings.prepare_data_dir()
     revision, newest = await database.revision(), migrations.head()

@@ -46,6 +46,7 @@ class Rows:
     email: InboundEmail
     message_id: MessageId
     connector: Connector
+    ended: Claim
     claim: Claim
 
 
@@ -63,7 +64,7 @@ async def some_of_everything(store: WorkspaceStore) -> Rows:
     await store.messages.add_email(ticket.id, email, NOW)
     await store.messages.add_text(ticket.id, Requester(EVA), "One more thing", NOW)
     message, _ = (await store.messages.of_tickets([ticket.id], PAGE))[ticket.id]
-    return Rows(ticket=ticket, email=email, message_id=message.id, connector=connector, claim=claim)
+    return Rows(ticket=ticket, email=email, message_id=message.id, connector=connector, ended=ended, claim=claim)
 
 
 CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
@@ -100,7 +101,7 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     ),
     "lookups.claim_next": lambda store, _: store.lookups.claim_next(NOW),
     "lookups.any_queued": lambda store, _: store.lookups.any_queued(),
-    "lookups.ended_so": lambda store, rows: store.lookups.ended_so(rows.claim, FOUND),
+    "lookups.ended_so": lambda store, rows: store.lookups.ended_so(rows.ended, FOUND),
     "lookups.claim_test": lambda store, rows: store.lookups.claim_test(rows.connector.id, JAN, NOW),
     "lookups.finish": lambda store, rows: store.lookups.finish(rows.claim, Ending(outcome=FOUND), NOW),
     "lookups.interrupt": lambda store, rows: store.lookups.interrupt(rows.connector.id, NOW),
