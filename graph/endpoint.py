@@ -61,7 +61,7 @@ class Door:
     allowed_origins: Sequence[str] = ()
     socket_opened: Callable[[], None] = lambda: None
     socket_closed: Callable[[], None] = lambda: None
-    patience: timedelta = timedelta(seconds=10)
+    patience: timedelta = timedelta(seconds=6)
     """How long a reader may take nothing before it is let go."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is about to stop: event streams would hold it up."""

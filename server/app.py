@@ -72,7 +72,7 @@ class Parts:
     """Everything that runs in one process; building does no I/O, ``serving`` or ``working`` opens it."""
 
     def __init__(
-        self, settings: Settings, *, patience: timedelta = timedelta(seconds=10), spread: timedelta = timedelta(seconds=5)
+        self, settings: Settings, *, patience: timedelta = timedelta(seconds=6), spread: timedelta = timedelta(seconds=5)
     ) -> None:
         """``patience`` is for readers of the API that take nothing; those who watch leave within ``spread`` at the end."""
         self.settings = settings

@@ -132,7 +132,7 @@ async def open_helpdesk(
     data_dir: Path,
     *,
     lmtp: bool = False,
-    patience: timedelta = timedelta(seconds=10),
+    patience: timedelta = timedelta(seconds=6),
     spread: timedelta = timedelta(0),
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[Helpdesk]:
