@@ -23,7 +23,7 @@ serve: $(READY) ## Run the server (ARGS="--port 9000")
 
 ##@ Develop
 
-.PHONY: test coverage check bench format hooks schema lock clean
+.PHONY: test coverage check promises seen-red audit bench format hooks schema lock clean
 
 test: $(READY) ## Run the tests (T=tests/domain/test_answer.py for one file)
 ifdef T
@@ -40,6 +40,15 @@ coverage: test ## Run the tests and see what they reach: all of domain/ by branc
 	$(BIN)/coverage report --include='domain/*' --fail-under=100
 
 check: lint types architecture schema-in-step coverage ## Check everything that CI checks
+
+promises: $(READY) ## Prove every promise at its full size and write the table of docs/security.md (T=tests/promises/test_mail.py for one)
+	DISQUA_FULL_SIZE=1 $(BIN)/pytest $(PARALLEL) --timeout=900 $(if $(T),$(T),--promises=docs/security.md tests/promises)
+
+seen-red: $(READY) ## Take each guard out of a copy of the code and see the test of its promise fail (ARGS=guard for some)
+	$(BIN)/python -m tests.promises.seen_red $(ARGS)
+
+audit: $(READY) ## Ask the registries whether any package we are made of is known to be vulnerable
+	$(BIN)/python -m deploy.audit
 
 bench: $(READY) ## Measure, as ratios within one run: half an hour on a quiet machine, with PostgreSQL and Redis
 	$(BIN)/python bench/mail_while_endpoints_hang.py

@@ -15,6 +15,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.promises.seen_red import Break, known_breaks
+from tests.promises.table import promise_of
+
 ROOT = Path(__file__).parents[1]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 
@@ -119,6 +122,22 @@ def test_a_skip_fails_where_everything_must_be_there(tmp_path: Path, skipping: s
     assert "1 skipped" in lenient.stdout
     assert strict.returncode not in {0, 5}
     assert "no server" in strict.stdout
+
+
+def test_every_promise_says_itself_in_its_first_line() -> None:
+    files = (ROOT / "tests" / "promises").glob("test_*.py")
+
+    assert [path.name for path in files if not promise_of(path.read_text()).endswith(".")] == []
+
+
+@pytest.mark.parametrize("broken", known_breaks(), ids=lambda broken: broken.why)
+def test_a_guard_that_can_be_taken_out_still_stands_where_it_stood(broken: Break, tmp_path: Path) -> None:
+    (tmp_path / broken.file).parent.mkdir(parents=True)
+    shutil.copy(ROOT / broken.file, tmp_path / broken.file)
+
+    broken.apply(tmp_path)
+
+    assert (ROOT / broken.test.partition("::")[0]).is_file()
 
 
 def _pyproject() -> dict[str, Any]:

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.timed
 
 SOCKETS = 1000
 AT_ONCE = 50
+PAUSE = 15
+"""Seconds between mails: a busy machine needs some to serve a thousand frames, and more mail meanwhile only adds to them."""
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("many_files")
 async def test_a_thousand_sockets_on_one_token_are_served(tmp_path: Path) -> None:
     data_dir, port, mail_port = tmp_path / "data", free_port(), free_port()
@@ -60,7 +62,7 @@ async def test_a_thousand_sockets_on_one_token_are_served(tmp_path: Path) -> Non
         hearing = asyncio.gather(*(hear(socket) for socket in sockets))
         while not hearing.done():  # a subscription begins some time after it was asked for: mail again for the late ones
             await in_thread(deliver, mail_port)
-            await asyncio.wait([hearing], timeout=3)
+            await asyncio.wait([hearing], timeout=PAUSE)
         heard: list[Any] = await hearing
 
     assert {frame["payload"]["data"]["ticketOpened"]["subject"] for frame in heard} == {"To all"}
@@ -69,7 +71,7 @@ async def test_a_thousand_sockets_on_one_token_are_served(tmp_path: Path) -> Non
 
 async def hear(socket: ClientConnection) -> Any:  # noqa: ANN401 - a protocol message
     """The next message, however long it takes: that all are served is promised here, not when."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         return json.loads(await socket.recv())
 
 
