@@ -1,13 +1,13 @@
-"""Rights: what is for admins is for admins wherever it stands, and what is another workspace's is nobody's."""
+"""Rights: what is for admins is for admins wherever it stands."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import strawberry
-from graphql import GraphQLObjectType, get_named_type
+from graphql import GraphQLObjectType
 from strawberry.types.field import StrawberryField
 
 from domain.connector import Connector as DomainConnector
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.stage.crm import Crm
-    from tests.stage.front_end import FrontEnd
     from tests.stage.helpdesk import Helpdesk
 
 FOR_ADMINS = {
@@ -37,20 +36,19 @@ FOR_ADMINS = {
 }
 
 
-def fields_of_schema() -> Iterator[tuple[str, StrawberryField, set[str]]]:
-    """Every field with its place and the names of its arguments that are ids."""
+def fields_of_schema() -> Iterator[tuple[str, StrawberryField]]:
+    """Every field with its place."""
     schema = build_schema()
     for kind in schema._schema.type_map.values():  # noqa: SLF001 - the schema as graphql-core sees it
         if isinstance(kind, GraphQLObjectType):
             for name, field in kind.fields.items():
-                ids = {arg for arg, given in field.args.items() if get_named_type(given.type).name == "ID"}
                 definition = field.extensions.get("strawberry-definition")
                 if isinstance(definition, StrawberryField):
-                    yield f"{kind.name}.{name}", definition, ids
+                    yield f"{kind.name}.{name}", definition
 
 
 def test_every_way_to_a_connector_is_for_admins_and_nothing_else_is() -> None:
-    guarded = {place for place, field, _ in fields_of_schema() if MayConfigure in field.permission_classes}
+    guarded = {place for place, field in fields_of_schema() if MayConfigure in field.permission_classes}
 
     assert guarded == {*FOR_ADMINS, "Connector.lookups"}
 
@@ -117,71 +115,6 @@ def some_connector() -> DomainConnector:
         created_at=utc_now(),
         updated_at=utc_now(),
     )
-
-
-# Another workspace's ids.
-
-TICKET = "query ($id: ID!) { ticket(id: $id) { id crmPanels { id } messages { nodes { id } } } }"
-CONNECTOR = "query ($id: ID!) { connector(id: $id) { id lookups { nodes { id } } } }"
-REFRESH = "mutation ($id: ID!) { refreshLookup(ticketId: $id) { __typename } }"
-REFRESH_ONE = "mutation ($own: ID!, $id: ID!) { refreshLookup(ticketId: $own, connectorId: $id) { __typename } }"
-UPDATE = 'mutation ($id: ID!) { updateConnector(id: $id, input: {name: "Mine"}) { __typename } }'
-DELETE = "mutation ($id: ID!) { deleteConnector(id: $id) { __typename } }"
-TEST = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { __typename } }'
-WATCH = "subscription ($id: ID!) { crmPanels(ticketId: $id) { id } }"
-
-TAKING_AN_ID = {
-    "Query.ticket": {"id": TICKET},
-    "Query.connector": {"id": CONNECTOR},
-    "Mutation.refreshLookup": {"ticketId": REFRESH, "connectorId": REFRESH_ONE},
-    "Mutation.updateConnector": {"id": UPDATE},
-    "Mutation.deleteConnector": {"id": DELETE},
-    "Mutation.testConnector": {"id": TEST},
-    "Subscription.crmPanels": {"ticketId": WATCH},
-}
-
-
-def test_every_field_that_takes_an_id_is_tried_with_a_foreign_one() -> None:
-    assert {place: ids for place, _, ids in fields_of_schema() if ids} == {place: set(ids) for place, ids in TAKING_AN_ID.items()}
-
-
-async def test_another_workspaces_id_behaves_as_one_that_nobody_has(helpdesk: Helpdesk, crm: Crm) -> None:
-    await helpdesk.connect(crm.url())
-    own = await open_ticket(helpdesk.agent)
-    await helpdesk.settled()
-    neighbour = await open_neighbour(helpdesk, crm.url("/theirs"))
-    before = await standing(neighbour.admin, neighbour.ticket_id, neighbour.connector_id)
-    asked_before = len(crm.asked("/theirs"))
-
-    for place, operations in TAKING_AN_ID.items():
-        for operation in operations.values():
-            foreign = neighbour.ticket_id if operation in {TICKET, REFRESH, WATCH} else neighbour.connector_id
-            answers = [await answer(helpdesk.admin, operation, own, some_id) for some_id in (foreign, str(uuid4()), "nonsense")]
-            assert answers[0] == answers[1] == answers[2], place
-            root, _, field = place.partition(".")
-            nothing = {"Query": {field: None}, "Mutation": {field: {"__typename": "NotFound"}}, "Subscription": "BAD_REQUEST"}
-            assert answers[0] == nothing[root], place
-
-    assert await standing(neighbour.admin, neighbour.ticket_id, neighbour.connector_id) == before
-    assert len(crm.asked("/theirs")) == asked_before
-
-
-async def standing(admin: FrontEnd, ticket_id: str, connector_id: str) -> Any:  # noqa: ANN401
-    query = """query ($connector: ID!) {
-      connector(id: $connector) { name updatedAt lookups { nodes { id trigger } } }
-      tickets { nodes { id crmPanels { id } } } }"""
-    found = await admin.ask(query, connector=connector_id)
-    assert [ticket["id"] for ticket in found["tickets"]["nodes"]] == [ticket_id]
-    return found
-
-
-async def answer(admin: FrontEnd, operation: str, own: str, some_id: str) -> Any:  # noqa: ANN401
-    """What an operation with this id comes to: its data, or the code of its error over a socket."""
-    if not operation.startswith("subscription"):
-        return await admin.ask(operation, id=some_id, **({"own": own} if "$own" in operation else {}))
-    async with admin.watching(operation, id=some_id) as watching:
-        (error,) = (await receive(watching.socket))["payload"]["errors"]
-        return error["extensions"]["code"]
 
 
 async def test_lists_hold_only_what_is_the_workspaces_own(helpdesk: Helpdesk, crm: Crm) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.promises.table import Proof, write_table
 from tests.stage.farm import FULL_SIZE
+from tests.stage.helpdesk import Helpdesk, open_helpdesk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+
+    from tests.stage.postgres import PostgreSQL
 
     Figure = Callable[[str, str | int | float], None]
 
@@ -37,6 +41,17 @@ def figure(record_property: Callable[[str, object], None]) -> Figure:
 def size() -> Callable[[int], int]:
     """How many cases to generate: all of them under DISQUA_FULL_SIZE=1, else a tenth."""
     return lambda full: full if FULL_SIZE else max(1, full // 10)
+
+
+@pytest.fixture
+async def product(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Helpdesk]:
+    """The whole product, on each kind of database in turn."""
+    async with AsyncExitStack() as stack:
+        settings: dict[str, Any] = {}
+        if database_kind == "postgresql":
+            postgres: PostgreSQL = request.getfixturevalue("postgres")
+            settings["database_url"] = postgres.url(stack.enter_context(postgres.database()))
+        yield await stack.enter_async_context(open_helpdesk(tmp_path / "data", **settings))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
