@@ -15,6 +15,7 @@ import idna
 
 from domain.deep_link import template_problem
 from domain.errors import InvalidConnector, Problem
+from domain.health import UNTROUBLED, Health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +68,7 @@ class Connector(ConnectorSettings):
     id: ConnectorId
     created_at: datetime
     updated_at: datetime
+    health: Health = UNTROUBLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from domain.answer import Badge, BadgeColor, Customer, Found, NotFound
 from domain.deep_link import deep_link
 from domain.failure import Failure, FailureKind
+from domain.health import Paused
 from domain.lookup import LookupStatus, Standing, status_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Panel:
     deep_link: str | None
     refreshing: bool
     stale: bool
+    paused: bool
+    """Whether the endpoint is spared: until it answers again, tickets and views start nothing for it."""
     fetched_at: datetime | None
     expires_at: datetime | None
 
@@ -84,6 +87,7 @@ def compose_panel(ticket_id: TicketId, connector: Connector, standing: Standing)
         deep_link=deep_link(connector.link_template, customer.customer_id) if customer else None,
         refreshing=standing.under_way,
         stale=standing.failure is not None and stored is not None,
+        paused=isinstance(connector.health, Paused),
         fetched_at=stored.fetched_at if stored else None,
         expires_at=stored.expires_at(connector.cache_ttl) if stored else None,
     )

@@ -9,11 +9,13 @@ from strawberry.dataloader import DataLoader
 from domain.panel import Panel, compose_panel
 
 if TYPE_CHECKING:
-    from domain.identity import MessageId, TicketId
+    from domain.health import TrackRecord
+    from domain.identity import ConnectorId, MessageId, TicketId
     from domain.ticket import Message
     from graph.context import Context
 
 _BATCH = 500  # SQLite takes a limited number of variables
+_TRACK = 100
 
 
 class MessagePage(NamedTuple):
@@ -35,6 +37,10 @@ class Loaders:
             cache=False,  # a view in the same operation may have changed them
         )
         self.messages: DataLoader[MessagePage, list[Message]] = DataLoader(self._load_messages, max_batch_size=_BATCH)
+        self.track_records: DataLoader[ConnectorId, TrackRecord] = DataLoader(
+            self._load_track_records,
+            cache=False,  # a socket that watches goes on with the same ones
+        )
 
     async def _load_panels(self, ticket_ids: list[TicketId]) -> list[list[Panel]]:
         async with self._context.services.database.reading(self._context.workspace_id) as store:
@@ -43,6 +49,13 @@ class Loaders:
             [compose_panel(ticket_id, known.connector, known.standing) for known in standings[ticket_id]]
             for ticket_id in ticket_ids
         ]
+
+    async def _load_track_records(self, connector_ids: list[ConnectorId]) -> list[TrackRecord]:
+        async with self._context.services.database.reading(self._context.workspace_id) as store:
+            records = {
+                connector_id: await store.lookups.track_record(connector_id, _TRACK) for connector_id in set(connector_ids)
+            }
+        return [records[connector_id] for connector_id in connector_ids]
 
     async def _load_messages(self, pages: list[MessagePage]) -> list[list[Message]]:
         loaded: dict[MessagePage, list[Message]] = {}

@@ -6,17 +6,21 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Annotated, TypeVar
 
 import strawberry
 
-from domain.identity import TicketId
+from domain.connector import Connector as StoredConnector
+from domain.health import Paused
+from domain.identity import ConnectorId, TicketId
 from domain.panel import Panel
 from domain.ticket import Ticket as OpenedTicket
 from graph.context import Context, Info
 from graph.errors import BadRequest
-from graph.types import CrmPanel, Ticket, uuid_of
+from graph.rights import MayConfigure
+from graph.types import Connector, CrmPanel, Ticket, uuid_of
 from lookups.trace import continuing, tracer
 from lookups.updates import CONNECTORS, TICKETS, Topic, requester_topic
 from persistence.database import Database, DatabaseAway
@@ -65,6 +69,26 @@ class Subscription:
                 trace = await watch.wait(_patience())
                 panels = await _again(context.services.database, partial(_panels, context, ticket.id))
 
+    @strawberry.subscription(
+        permission_classes=[MayConfigure],
+        description="First every connector as it stands, then each once when its pause begins and once when it ends, and each "
+        "new one. A pause that is over before it could be told may be left out. For admins.",
+    )
+    async def connector_health(self, info: Info) -> AsyncGenerator[Connector, None]:
+        """Connectors as they are spared and come back."""
+        context = info.context
+        async with context.services.updates.watch(context.workspace_id, CONNECTORS) as watch:
+            told: dict[ConnectorId, datetime | None] = {}
+            connectors = await _connectors(context)
+            while True:
+                pauses = {connector.id: _paused_since(connector) for connector in connectors}
+                turned = [one for one in connectors if one.id not in told or told[one.id] != pauses[one.id]]
+                told = pauses
+                for connector in turned:
+                    yield Connector.of(connector)
+                await watch.wait(_patience())
+                connectors = await _again(context.services.database, partial(_connectors, context))
+
     @strawberry.subscription(description="Every ticket that opens from now on, in order.")
     async def ticket_opened(self, info: Info) -> AsyncGenerator[Ticket, None]:
         """Tickets as they open."""
@@ -107,6 +131,15 @@ def _frame(trace: str | None, ticket_id: TicketId) -> Iterator[None]:
 async def _panels(context: Context, ticket_id: TicketId) -> list[CrmPanel]:
     panels = await context.afresh().loaders.panels.load(ticket_id)
     return [CrmPanel.of(panel, context.services.help_url) for panel in panels]
+
+
+async def _connectors(context: Context) -> list[StoredConnector]:
+    async with context.services.database.reading(context.workspace_id) as store:
+        return await store.connectors.all()
+
+
+def _paused_since(connector: StoredConnector) -> datetime | None:
+    return connector.health.since if isinstance(connector.health, Paused) else None
 
 
 async def _opened_after(context: Context, seen: int) -> list[OpenedTicket]:

@@ -17,6 +17,7 @@ from domain.identity import LookupId, MessageId
 from domain.lookup import LookupStatus, LookupTrigger
 from domain.panel import Locale, Panel
 from graph.context import Info
+from graph.health import ConnectorHealth
 from graph.loaders import MessagePage
 from graph.pages import After, Connection, First, check_first, id_after
 from graph.rights import MayConfigure
@@ -101,7 +102,7 @@ _enum(
         "PROTOCOL": "What came is not HTTP.",
         "BLOCKED_ADDRESS": "The host resolves to an address that lookups may not reach.",
         "SECRET_UNREADABLE": "The stored secret cannot be opened with the present keys.",
-        "INTERRUPTED": "The process ended meanwhile, or the connector was changed or deleted.",
+        "INTERRUPTED": "The process ended meanwhile, or the connector was changed, deleted or paused.",
         "TIMEOUT": "No complete answer came within 3 seconds.",
     },
     name="LookupErrorCode",
@@ -244,6 +245,10 @@ class CrmPanel:
     stale: bool = strawberry.field(
         description="Whether the newest lookup failed and customer is of an earlier one. An expired answer alone is not stale."
     )
+    paused: bool = strawberry.field(
+        description="Whether the endpoint failed for so long that it is spared: the panel keeps its last outcome, opening "
+        "tickets asks nothing, refreshLookup still does."
+    )
     customer: CrmCustomer | None = strawberry.field(description="Of the last good answer; stays when a later lookup fails.")
     error: LookupError | None = strawberry.field(description="Set while the newest outcome is ERROR or TIMEOUT.")
     help_url: str | None = strawberry.field(description="Where NOT_FOUND is explained: the target of the badge's tooltip.")
@@ -270,6 +275,7 @@ class CrmPanel:
             status=panel.status,
             refreshing=panel.refreshing,
             stale=panel.stale,
+            paused=panel.paused,
             customer=CrmCustomer.of(panel.customer, panel.deep_link),
             error=LookupError.of(panel.failure),
             help_url=help_url if panel.status is LookupStatus.NOT_FOUND else None,
@@ -394,6 +400,13 @@ class Connector:
     position: int = strawberry.field(description="Sorts the panels; equal ones by age.")
     created_at: datetime = strawberry.field(description="When it was made, in UTC.")
     updated_at: datetime = strawberry.field(description="When its settings last changed, in UTC.")
+
+    @strawberry.field(
+        permission_classes=[MayConfigure], description="How its endpoint fares, and whether it is spared; watch connectorHealth."
+    )
+    def health(self) -> ConnectorHealth:
+        """Its figures are read only where they are selected."""
+        return ConnectorHealth.of(self.source)
 
     @strawberry.field(permission_classes=[MayConfigure], description="The log, newest first.")
     async def lookups(self, info: Info, first: First = 10, after: After = None) -> Connection[Lookup]:

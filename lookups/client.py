@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 import httpx
+from aiohttp.helpers import parse_http_date
 from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, TransferEncodingError
 
 from domain.answer import AnswerWarning, Reading, read_answer
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from domain.health import RetryAfter
     from domain.identity import EmailAddress, TicketId, WorkspaceId
     from domain.secret import Secret
     from lookups.guard import Guard, Resolved
@@ -36,6 +39,7 @@ MAX_BODY: Final = 65_536
 """Bytes of an answer."""
 
 _NO_CONTENT = frozenset({204, 205})
+_SECONDS = re.compile("0*([0-9]{1,9})[0-9]*")  # the first nine digits are thirty years or the whole of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,8 @@ class Reply:
     warnings: tuple[AnswerWarning, ...] = ()
     response: str | None = None
     """The body as it came, up to MAX_BODY; None when there was none, or it was compressed."""
+    retry_after: RetryAfter | None = None
+    """What the endpoint asked for; the only header that is understood, and it is stored nowhere."""
 
 
 class LookupClient:
@@ -112,6 +118,7 @@ class LookupClient:
             duration=duration,
             warnings=() if isinstance(reading, Failure) else reading.warnings,
             response=_as_text(heard, question.secret),
+            retry_after=_retry_after(heard),
         )
 
     async def _exchange(self, question: Question, heard: Heard) -> None:
@@ -203,6 +210,16 @@ def _verdict(heard: Heard, failed: FailureKind | None) -> FailureKind | None:
             return FailureKind.REDIRECT
         case _:
             return FailureKind.HTTP_STATUS
+
+
+def _retry_after(heard: Heard) -> RetryAfter | None:
+    """The header by RFC 9110, 10.2.3; whatever else stands there counts as absent."""
+    text = (heard.headers or httpx.Headers()).get("retry-after", "")
+    if seconds := _SECONDS.fullmatch(text):
+        return timedelta(seconds=int(seconds[1]))
+    with suppress(ValueError, OverflowError):
+        return parse_http_date(text)
+    return None
 
 
 def _as_text(heard: Heard, secret: Secret | None) -> str | None:

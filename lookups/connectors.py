@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from domain.connector import UNCHANGED, changed_settings, check_room, check_settings, upheaval
 from domain.errors import SecretUnreadable
+from domain.health import Working
 from domain.secret import Secret
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ async def change_connector(
 ) -> Connector | None:
     """Change what ``changes`` mentions; None for an unknown connector; raises InvalidConnector with every problem.
 
-    Whatever the change makes meaningless goes in the same transaction: old failures, old answers, lookups under way.
+    Whatever the change makes meaningless goes in the same transaction: old failures with the pause that they led to, old
+    answers, lookups under way.
     """
     current = await store.connectors.get(connector_id)
     if current is None:
@@ -51,6 +53,7 @@ async def change_connector(
     if undone.forgets_failures:
         await store.lookups.interrupt(connector_id, now)
         await store.answers.forget_failures(connector_id)
+        await store.connectors.save_health(connector_id, Working(now))
     if undone.drops_answers:
         await store.answers.drop(connector_id)
     if current.log_results and not settings.log_results:

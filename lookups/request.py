@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from domain.health import after_start, may_start
 from domain.lookup import Occasion, calls_for_lookup
 from lookups.trace import here
 from lookups.updates import TICKETS, requester_topic
@@ -30,23 +31,33 @@ class Requested:
     urgent: bool = False
 
 
-def wanted(standings: Sequence[ConnectorStanding], occasion: Occasion, now: datetime) -> list[ConnectorId]:
-    """The connectors that this occasion wants to ask."""
+def wanted(standings: Sequence[ConnectorStanding], occasion: Occasion, now: datetime) -> list[ConnectorStanding]:
+    """The connectors that this occasion wants to ask and may; what is under way already is joined, paused or not."""
     return [
-        known.connector.id for known in standings if calls_for_lookup(occasion, known.standing, known.connector.cache_ttl, now)
+        known
+        for known in standings
+        if calls_for_lookup(occasion, known.standing, known.connector.cache_ttl, now)
+        and (known.standing.under_way or may_start(known.connector.health, occasion.trigger, now))
     ]
 
 
 async def request_lookups(
     store: WorkspaceStore, ticket: Ticket, occasion: Occasion, *, now: datetime, only: ConnectorId | None = None
 ) -> Requested:
-    """Queue the lookups that the occasion calls for, in the caller's transaction; joins those under way."""
+    """Queue the lookups that the occasion calls for, in the caller's transaction; joins those under way.
+
+    A paused endpoint's probe is given away in this transaction, beside which nobody writes in the workspace: there is one.
+    """
     standings = (await store.answers.standings([ticket.id]))[ticket.id]
-    connectors = [connector_id for connector_id in wanted(standings, occasion, now) if only in {None, connector_id}]
+    connectors = [known.connector for known in wanted(standings, occasion, now) if only in {None, known.connector.id}]
     if ticket.requester is not None:
-        for connector_id in connectors:
-            await store.lookups.queue(connector_id, ticket.id, ticket.requester.email, occasion.trigger, now, trace=here())
-    return Requested(ticket, connectors, urgent=occasion.trigger.urgent)
+        for connector in connectors:
+            email, trigger = ticket.requester.email, occasion.trigger
+            if await store.lookups.queue(connector.id, ticket.id, email, trigger, now, trace=here()):
+                health = after_start(connector.health, trigger, now)
+                if health != connector.health:
+                    await store.connectors.save_health(connector.id, health)
+    return Requested(ticket, [connector.id for connector in connectors], urgent=occasion.trigger.urgent)
 
 
 class Dispatch:

@@ -17,8 +17,9 @@ from domain.failure import Failure, FailureKind
 from domain.identity import TicketId
 from domain.lookup import LookupTrigger, status_of
 from lookups.client import Question, Reply
+from lookups.health import note_outcome, tell_turn
 from lookups.trace import continuing, tracer
-from lookups.updates import requester_topic
+from lookups.updates import CONNECTORS, requester_topic
 from persistence.database import DatabaseAway
 from persistence.lookups import Ending
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.connector import Connector
+    from domain.health import RetryAfter
     from domain.identity import ConnectorId, EmailAddress, WorkspaceId
     from domain.lookup import LookupStatus
     from lookups.client import LookupClient
@@ -110,7 +112,7 @@ class Runner:
             with tracer.start_as_current_span("ask the endpoint", kind=SpanKind.CLIENT):
                 reply = await self._reply(prepared.question)
             span.set_attribute("disqua.status", str(status_of(reply.outcome)))
-            more = await self._save_patiently(claim, _ending(reply))
+            more = await self._save_patiently(claim, _ending(reply), reply.retry_after)
         return more is not False
 
     async def interrupt(self, claim: Claim) -> None:
@@ -126,7 +128,7 @@ class Runner:
             claim = await store.lookups.claim_test(connector_id, email, self._now())
             question = await self._question(store, claim)
         reply = await self._reply(question)
-        if await self._save_patiently(claim, _ending(reply)) is None:
+        if await self._save_patiently(claim, _ending(reply), None) is None:
             reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration)
         return Trial(connector, _as_logged(reply, connector))
 
@@ -154,20 +156,22 @@ class Runner:
             return Reply(outcome=question)
         return await self._client.ask(question)
 
-    async def _save_patiently(self, claim: Claim, ending: Ending) -> bool | None:
+    async def _save_patiently(self, claim: Claim, ending: Ending, retry_after: RetryAfter | None) -> bool | None:
         """Store an outcome that is known already, even if the database is away for as long as the claim holds; as ``_save``."""
         tried_before = False
         for pause in _PAUSES:
             try:
-                return await self._save(claim, ending, tried_before=tried_before)
+                return await self._save(claim, ending, retry_after, tried_before=tried_before)
             except DatabaseAway:
                 if self._now() + timedelta(seconds=pause) >= claim.until:
                     raise
                 tried_before = True
                 await self._sleep(pause)
-        return await self._save(claim, ending, tried_before=tried_before)
+        return await self._save(claim, ending, retry_after, tried_before=tried_before)
 
-    async def _save(self, claim: Claim, ending: Ending, *, tried_before: bool = False) -> bool | None:
+    async def _save(
+        self, claim: Claim, ending: Ending, retry_after: RetryAfter | None = None, *, tried_before: bool = False
+    ) -> bool | None:
         """Store the outcome, and tell whether other lookups of the workspace wait; None when it was interrupted meanwhile.
 
         A commit whose reply was lost stands: it is found where it was ``tried_before``, and told like any other.
@@ -180,10 +184,14 @@ class Runner:
             finished = await store.lookups.finish(claim, _as_logged(ending, connector), saved_at)
             if not finished and not (tried_before and await store.lookups.ended_so(claim, ending.outcome)):
                 return None
+            health = connector.health
             if finished and claim.trigger is not LookupTrigger.TEST:
                 await store.answers.record(claim.connector_id, claim.email, ending.outcome, saved_at)
+                health = await note_outcome(store, connector, claim, ending.outcome, now=saved_at, retry_after=retry_after)
             more = await store.lookups.any_queued()
-        await self._updates.announce(claim.workspace_id, requester_topic(claim.email))
+        turned = tell_turn(connector, health, claim, ending.outcome)
+        topics = [CONNECTORS] if turned or not finished else []  # of one that was found nobody knows what it turned
+        await self._updates.announce(claim.workspace_id, requester_topic(claim.email), *topics)
         status = status_of(ending.outcome)
         self._observe(claim.trigger, status, saved_at - claim.requested_at)
         _log.info(

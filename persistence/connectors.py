@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from domain.connector import MAX_POSITION, Connector, ConnectorSettings
 from domain.errors import SecretUnreadable
+from domain.health import Failing, Health, Paused, Working
 from domain.identity import ConnectorId
 from domain.secret import Secret
 from persistence.encryption import Place
@@ -96,6 +97,10 @@ class ConnectorStore:
         stored = (await self._connection.execute(_SECRET, self._named(connector_id))).scalar()
         return None if stored is None else Secret(self._keys.decrypt(stored, _place(self._workspace_id, connector_id)))
 
+    async def save_health(self, connector_id: ConnectorId, health: Health) -> None:
+        """Replace what is known of how the endpoint fares."""
+        await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(_health_columns(health)))
+
     async def delete(self, connector_id: ConnectorId) -> bool:
         """Delete the connector with its answers and its log; False when there is none with this id."""
         return (await self._connection.execute(delete(connectors).where(*self._this(connector_id)))).rowcount > 0
@@ -153,7 +158,29 @@ def connector_from(row: Row[*tuple[Any, ...]], prefix: str = "") -> Connector:
         position=columns[f"{prefix}position"],
         created_at=columns[f"{prefix}created_at"],
         updated_at=columns[f"{prefix}updated_at"],
+        health=_health(
+            columns[f"{prefix}failures_in_a_row"], columns[f"{prefix}health_since"], columns[f"{prefix}next_probe_at"]
+        ),
     )
+
+
+def _health(failures: int, since: datetime | None, next_probe_at: datetime | None) -> Health:
+    if since is None or not failures:
+        return Working(since)
+    return Failing(since, failures) if next_probe_at is None else Paused(since, failures, next_probe_at)
+
+
+def _health_columns(health: Health) -> dict[str, Any]:
+    match health:
+        case Working():
+            failures, next_probe_at = 0, None
+        case Failing():
+            failures, next_probe_at = health.failures, None
+        case Paused():
+            failures, next_probe_at = health.failures, health.next_probe_at
+        case _:
+            assert_never(health)
+    return {"failures_in_a_row": failures, "health_since": health.since, "next_probe_at": next_probe_at}
 
 
 def _columns(settings: ConnectorSettings) -> dict[str, Any]:

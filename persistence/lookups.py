@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.answer import AnswerWarning
 from domain.failure import Failure, FailureKind
+from domain.health import TrackRecord
 from domain.identity import ConnectorId, EmailAddress, LookupId, TicketId, WorkspaceId
 from domain.lookup import BUDGET, GRACE, PER_CONNECTOR, PER_WORKSPACE, Lookup, LookupStatus, LookupTrigger, Outcome, status_of
 from persistence.tables import connectors, lookups, new_id
@@ -178,6 +179,15 @@ class LookupStore:
             update(lookups).where(mine, _OPEN).values(_ending_columns(Ending(outcome=_INTERRUPTED), now))
         )
 
+    async def interrupt_backlog(self, connector_id: ConnectorId, now: datetime) -> None:
+        """End the connector's queued lookups that no agent waits for."""
+        mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
+        await self._connection.execute(
+            update(lookups)
+            .where(mine, _QUEUED, lookups.c.urgent.is_(False))
+            .values(_ending_columns(Ending(outcome=_INTERRUPTED), now))
+        )
+
     async def forget_responses(self, connector_id: ConnectorId) -> None:
         """Remove every byte of a response from the connector's log."""
         mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
@@ -195,6 +205,20 @@ class LookupStore:
             statement = statement.where(lookups.c.id < before)
         rows = await self._connection.execute(statement.order_by(lookups.c.id.desc()).limit(count))
         return [_lookup(row) for row in rows]
+
+    async def track_record(self, connector_id: ConnectorId, count: int) -> TrackRecord:
+        """What the newest ``count`` lookups of the connector tell; read from the end of the log backwards."""
+        mine = and_(
+            lookups.c.workspace_id == self._workspace_id,
+            lookups.c.connector_id == connector_id,
+            lookups.c.trigger != LookupTrigger.TEST,
+        )
+        newest = select(lookups).where(mine).order_by(lookups.c.id.desc())
+        answered = newest.where(lookups.c.status.in_((LookupStatus.FOUND, LookupStatus.NOT_FOUND))).limit(1)
+        success = (await self._connection.execute(answered.with_only_columns(lookups.c.completed_at))).scalar()
+        asked = newest.where(lookups.c.duration_ms.is_not(None)).limit(count)
+        durations = (await self._connection.execute(asked.with_only_columns(lookups.c.duration_ms))).scalars()
+        return TrackRecord(success, [duration * _MILLISECOND for duration in durations])
 
     def _columns(
         self,

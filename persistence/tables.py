@@ -122,6 +122,11 @@ class ConnectorRow(SQLModel, table=True):
     position: int
     created_at: datetime
     updated_at: datetime
+    failures_in_a_row: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    health_since: datetime | None
+    """When the present health began: with the first failure, with the pause, or with the success that ended either."""
+    next_probe_at: datetime | None
+    """Set while the endpoint is paused."""
 
 
 class LookupRow(SQLModel, table=True):
