@@ -50,7 +50,7 @@ def fields_of_schema() -> Iterator[tuple[str, StrawberryField]]:
 def test_every_way_to_a_connector_is_for_admins_and_nothing_else_is() -> None:
     guarded = {place for place, field in fields_of_schema() if MayConfigure in field.permission_classes}
 
-    assert guarded == {*FOR_ADMINS, "Connector.lookups"}
+    assert guarded == {*FOR_ADMINS, "Subscription.connectorHealth", "Connector.health", "Connector.lookups"}
 
 
 async def test_an_agent_is_forbidden_what_is_for_admins(helpdesk: Helpdesk, crm: Crm) -> None:

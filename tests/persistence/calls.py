@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from domain.health import Failing
 from domain.identity import EmailAddress
 from domain.lookup import LookupTrigger
 from domain.secret import Secret
@@ -92,6 +93,7 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "connectors.save": lambda store, rows: store.connectors.save(rows.connector.id, settings(name="Mine now"), NOW),
     "connectors.save_secret": lambda store, rows: store.connectors.save_secret(rows.connector.id, Secret("mine now")),
     "connectors.secret": lambda store, rows: store.connectors.secret(rows.connector.id),
+    "connectors.save_health": lambda store, rows: store.connectors.save_health(rows.connector.id, Failing(NOW, 1)),
     "connectors.delete": lambda store, rows: store.connectors.delete(rows.connector.id),
     "lookups.queue": lambda store, rows: store.lookups.queue(
         rows.connector.id, rows.ticket.id, STRANGER, LookupTrigger.VIEW, NOW
@@ -105,6 +107,8 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "lookups.claim_test": lambda store, rows: store.lookups.claim_test(rows.connector.id, JAN, NOW),
     "lookups.finish": lambda store, rows: store.lookups.finish(rows.claim, Ending(outcome=FOUND), NOW),
     "lookups.interrupt": lambda store, rows: store.lookups.interrupt(rows.connector.id, NOW),
+    "lookups.interrupt_backlog": lambda store, rows: store.lookups.interrupt_backlog(rows.connector.id, NOW),
+    "lookups.track_record": lambda store, rows: store.lookups.track_record(rows.connector.id, PAGE),
     "lookups.forget_responses": lambda store, rows: store.lookups.forget_responses(rows.connector.id),
     "lookups.newest": lambda store, rows: store.lookups.newest(rows.connector.id, PAGE),
     "lookups.newest (next page)": lambda store, rows: store.lookups.newest(rows.connector.id, PAGE, before=rows.claim.lookup_id),

@@ -9,6 +9,7 @@ import pytest
 
 from domain.connector import MAX_POSITION, ConnectorSettings
 from domain.errors import SecretUnreadable
+from domain.health import Failing, Health, Paused, Working
 from domain.identity import ConnectorId
 from domain.lookup import LookupTrigger
 from domain.secret import Secret
@@ -62,7 +63,7 @@ async def test_a_connector_comes_back_as_it_was_added(
     async with database.reading(workspace_id) as store:
         assert await store.connectors.get(added.id) == added
         assert await store.connectors.all() == [added]
-    assert asdict(added) == asdict(given) | {"id": added.id, "created_at": NOW, "updated_at": NOW}
+    assert asdict(added) == asdict(given) | {"id": added.id, "created_at": NOW, "updated_at": NOW, "health": {"since": None}}
 
 
 async def test_saved_settings_replace_all_but_id_and_age(database: Database, workspace_id: WorkspaceId) -> None:
@@ -77,7 +78,34 @@ async def test_saved_settings_replace_all_but_id_and_age(database: Database, wor
         assert await store.connectors.get(bystander.id) == bystander
 
     assert saved is not None
-    assert asdict(saved) == asdict(EVERYTHING_SET) | {"id": added.id, "created_at": NOW, "updated_at": later}
+    assert asdict(saved) == asdict(EVERYTHING_SET) | {"id": added.id, "created_at": NOW, "updated_at": later, "health": {"since": None}}
+
+
+@pytest.mark.parametrize("health", [Working(), Working(NOW), Failing(NOW, 3), Paused(NOW, 20, NOW + SECOND)], ids=repr)
+async def test_health_comes_back_as_it_was_saved_wherever_a_connector_is_read(
+    database: Database, workspace_id: WorkspaceId, health: Health
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        added, bystander = await connect(store), await connect(store)
+        ticket = await open_ticket(store)
+        await store.connectors.save_health(added.id, Paused(NOW, 1, NOW))
+
+        await store.connectors.save_health(added.id, health)
+
+        sick = replace(added, health=health)
+        assert await store.connectors.get(added.id) == sick
+        assert await store.connectors.all() == [sick, bystander]
+        assert [known.connector for known in (await store.answers.standings([ticket.id]))[ticket.id]] == [sick, bystander]
+
+
+async def test_saved_settings_leave_the_health_alone(database: Database, workspace_id: WorkspaceId) -> None:
+    async with database.workspace(workspace_id) as store:
+        added = await connect(store)
+        await store.connectors.save_health(added.id, Failing(NOW, 3))
+
+        await store.connectors.save(added.id, settings(enabled=False), NOW)
+
+        assert await store.connectors.get(added.id) == replace(added, enabled=False, health=Failing(NOW, 3))
 
 
 async def test_an_unknown_connector_is_none(database: Database, workspace_id: WorkspaceId) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from domain.answer import AnswerWarning
 from domain.failure import Failure, FailureKind
+from domain.health import TrackRecord
 from domain.identity import EmailAddress, TicketId
 from domain.lookup import BUDGET, GRACE, LookupStatus, LookupTrigger, Outcome
 from persistence.lookups import Claim, Ending, Waiting
@@ -630,3 +631,46 @@ async def test_a_lookup_for_a_ticket_that_is_not_there_is_not_stored(
 
     async with database.reading(workspace_id) as store:
         assert await log(store, connector.id) == []
+
+
+# A failing endpoint
+
+
+async def test_a_backlog_ends_interrupted_but_for_what_an_agent_waits_for(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        other = await connect(store)
+        running_now = await running(store, connector.id, EmailAddress("running@firma.cz"))
+        for number, trigger in enumerate([LookupTrigger.TICKET, LookupTrigger.VIEW, LookupTrigger.REFRESH]):
+            await queue(store, connector.id, EmailAddress(f"{number}@firma.cz"), trigger)
+        await queue(store, connector.id, EVA)
+        await queue(store, connector.id, EVA, LookupTrigger.REFRESH)  # joins
+        await queue(store, other.id, JAN)
+
+        await store.lookups.interrupt_backlog(connector.id, LATER)
+
+        lines = {line.email: line for line in await store.lookups.newest(connector.id, 10)}
+        (others,) = await store.lookups.newest(other.id, 10)
+    ended = lines.pop(EmailAddress("0@firma.cz"))
+    assert (ended.trigger, ended.failure, ended.completed_at) == (LookupTrigger.TICKET, INTERRUPTED, LATER)
+    assert {line.completed_at for line in [*lines.values(), others]} == {None}
+    assert running_now.email in lines
+
+
+async def test_a_track_record_is_of_the_newest_lookups_less_tests(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        assert await store.lookups.track_record(connector.id, 3) == TrackRecord(None, [])
+        for second, outcome in enumerate([FOUND, NOT_FOUND, FAILURE, FAILURE]):
+            ending = Ending(outcome=outcome, duration=second * SECOND)
+            await store.lookups.finish(await running(store, connector.id), ending, NOW + second * SECOND)
+        await store.lookups.finish(await running(store, connector.id), Ending(outcome=INTERRUPTED), LATER)
+        test = await store.lookups.claim_test(connector.id, JAN, LATER)
+        await store.lookups.finish(test, Ending(outcome=FOUND, duration=9 * SECOND), NOW + 9 * SECOND)
+        await queue(store, connector.id, EVA)
+
+        record = await store.lookups.track_record(connector.id, 3)
+
+    assert record == TrackRecord(NOW + SECOND, [3 * SECOND, 2 * SECOND, SECOND])

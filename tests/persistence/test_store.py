@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
+from domain.health import TrackRecord
 from domain.identity import WorkspaceId
 from persistence.store import WorkspaceStore
 from tests.persistence.calls import CALLS, Rows, some_of_everything
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from persistence.encryption import KeyRing
     from tests.stage.back_door import BackDoor
 
-NOTHING: tuple[object, ...] = (None, False, 0, [])
+NOTHING: tuple[object, ...] = (None, False, 0, [], TrackRecord(None, []))
 
 ADDS_ITS_OWN = ["tickets.open", "connectors.add"]
 REFUSED = ["messages.add_email", "messages.add_text", "lookups.queue", "lookups.claim_test", "answers.record"]
