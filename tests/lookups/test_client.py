@@ -710,6 +710,48 @@ async def test_the_response_is_kept_as_text_that_any_database_stores(listen: Lis
     assert reply.response == '{"name": "česky \ufffd \ufffd \ufffd\ufffd\ufffd \\u0000"}'
 
 
+@pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        ("120", timedelta(minutes=2)),
+        ("0", timedelta()),
+        ("00000000000000000120", timedelta(minutes=2)),
+        ("9" * 5000, timedelta(seconds=999_999_999)),
+        ("Sun, 06 Nov 2033 08:49:37 GMT", datetime(2033, 11, 6, 8, 49, 37, tzinfo=UTC)),
+        ("Sunday, 06-Nov-33 08:49:37 GMT", datetime(2033, 11, 6, 8, 49, 37, tzinfo=UTC)),
+        ("Sun Nov  6 08:49:37 2033", datetime(2033, 11, 6, 8, 49, 37, tzinfo=UTC)),
+        ("-1", None),
+        ("1.5", None),
+        ("\xb2", None),
+        ("soon", None),
+        ("", None),
+        ("120\r\nRetry-After: 60", None),
+        ("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None),
+        ("Sun, 31 Feb 2033 08:49:37 GMT", None),
+    ],
+)
+async def test_retry_after_is_seconds_or_a_date(
+    listen: Listen, client: LookupClient, said: str, understood: timedelta | datetime | None
+) -> None:
+    endpoint = await listen(says(answer(status="429 Too Many Requests", headers=f"Retry-After: {said}\r\n")))
+
+    reply = await client.ask(question(endpoint.url))
+
+    assert reply.outcome == Failure(FailureKind.HTTP_STATUS, 429)
+    assert reply.retry_after == understood
+
+
+async def test_whatever_stands_in_retry_after_the_lookup_ends(listen: Listen, client: LookupClient) -> None:
+    chance = random.Random(20261122)
+    words = ["Sun", ",", " ", "06", "Nov", "-", "2033", ":", "08", "+", "GMT", "é", "0" * 20, "9" * 5, "\t", ";", "-0000"]
+    said = ["".join(chance.choices(words, k=chance.randint(1, 12))) for _ in range(300)]
+    endpoints = [await listen(says_and_closes(answer(status="429 No", headers=f"Retry-After: {text}\r\n"))) for text in said]
+
+    replies = await asyncio.gather(*(client.ask(question(endpoint.url)) for endpoint in endpoints))
+
+    assert {reply.outcome for reply in replies} == {Failure(FailureKind.HTTP_STATUS, 429)}
+
+
 async def test_nothing_is_logged(listen: Listen, quick_client: LookupClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     endpoints = [

@@ -78,7 +78,12 @@ async def test_saved_settings_replace_all_but_id_and_age(database: Database, wor
         assert await store.connectors.get(bystander.id) == bystander
 
     assert saved is not None
-    assert asdict(saved) == asdict(EVERYTHING_SET) | {"id": added.id, "created_at": NOW, "updated_at": later, "health": {"since": None}}
+    assert asdict(saved) == asdict(EVERYTHING_SET) | {
+        "id": added.id,
+        "created_at": NOW,
+        "updated_at": later,
+        "health": {"since": None},
+    }
 
 
 @pytest.mark.parametrize("health", [Working(), Working(NOW), Failing(NOW, 3), Paused(NOW, 20, NOW + SECOND)], ids=repr)

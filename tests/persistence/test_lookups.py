@@ -663,7 +663,8 @@ async def test_a_track_record_is_of_the_newest_lookups_less_tests(
 ) -> None:
     async with database.workspace(workspace_id) as store:
         assert await store.lookups.track_record(connector.id, 3) == TrackRecord(None, [])
-        for second, outcome in enumerate([FOUND, NOT_FOUND, FAILURE, FAILURE]):
+        outcomes: list[Outcome] = [FOUND, NOT_FOUND, FAILURE, FAILURE]
+        for second, outcome in enumerate(outcomes):
             ending = Ending(outcome=outcome, duration=second * SECOND)
             await store.lookups.finish(await running(store, connector.id), ending, NOW + second * SECOND)
         await store.lookups.finish(await running(store, connector.id), Ending(outcome=INTERRUPTED), LATER)
