@@ -113,6 +113,8 @@ class Principal:
     workspace: WorkspaceId
     role: Role
     expires_at: datetime
+    token_id: str | None = None
+    """The token's ``jti`` (RFC 7519, 4.1.7), by which it can be revoked; None for one that has none."""
 
     def may(self, right: Right) -> bool:
         """Whether the role carries this right."""

@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -29,7 +30,7 @@ from graph.socket import SocketAdapter, SocketHandler
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     import strawberry
     from cross_web import AsyncHTTPRequestAdapter
@@ -58,6 +59,8 @@ class Door:
 
     authenticate: Callable[[str], Awaitable[Principal | None]]
     """The holder of a bearer token; None for one that is not valid."""
+    revoked: Callable[[Principal], Awaitable[None]]
+    """Returns when the token of somebody who has come in counts no more, though its time has not come."""
     allowed_origins: Sequence[str] = ()
     socket_opened: Callable[[], None] = lambda: None
     socket_closed: Callable[[], None] = lambda: None
@@ -224,12 +227,15 @@ class Endpoint(GraphQL[Context, None]):
         sub_response: Response,
         headers: Mapping[str, str],
     ) -> Response:
-        """An event stream that ends when the token of its request expires or the server stops."""
+        """An event stream that ends when the token of its request expires or is revoked, or the server stops."""
         principal = await self.principal_of(request.headers.get("authorization"))
         ends_in = (principal.expires_at - self.services.now()).total_seconds() if principal else 0
+        endings: list[Callable[[], Awaitable[None]]] = [self._stopped]
+        if principal is not None:
+            endings.append(partial(self.door.revoked, principal))
 
         def timed() -> AsyncIterator[str]:
-            return _until(cast("AsyncGenerator[str, None]", stream()), ends_in, self._stopped)
+            return _until(cast("AsyncGenerator[str, None]", stream()), ends_in, endings)
 
         return await super().create_streaming_response(request, timed, sub_response, headers)
 
@@ -247,28 +253,28 @@ def _is_subscription(query: str | None, operation_name: str | None) -> bool:
 
 
 async def _until(
-    stream: AsyncGenerator[str, None], seconds: float, when_stopped: Callable[[], Coroutine[None, None, None]]
+    stream: AsyncGenerator[str, None], seconds: float, endings: Sequence[Callable[[], Awaitable[None]]]
 ) -> AsyncGenerator[str, None]:
-    """The stream until its time is up or the server stops; however it ends, what feeds it ends, too."""
+    """The stream until its time is up or one of the ``endings`` comes; however it ends, what feeds it ends, too."""
 
     async def following() -> str | None:
         return await anext(stream, None)
 
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    stopped = asyncio.create_task(when_stopped())
+    over = {asyncio.ensure_future(ending()) for ending in endings}
     piece = asyncio.create_task(following())
     try:
         while True:
-            await asyncio.wait({piece, stopped}, timeout=end - loop.time(), return_when=asyncio.FIRST_COMPLETED)
-            if not piece.done() or (text := piece.result()) is None:
+            await asyncio.wait({piece, *over}, timeout=end - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+            if not piece.done() or any(ending.done() for ending in over) or (text := piece.result()) is None:
                 return
             yield text
             piece = asyncio.create_task(following())
     finally:
-        for task in (stopped, piece):
+        for task in (piece, *over):
             task.cancel()
-        await asyncio.wait({stopped, piece})  # a generator that still runs cannot be closed
+        await asyncio.wait({piece, *over})  # a generator that still runs cannot be closed
         await stream.aclose()
 
 

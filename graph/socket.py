@@ -1,4 +1,4 @@
-"""GraphQL over WebSocket (graphql-transport-ws): signing in, expiry, readers that stop, messages that make no sense."""
+"""GraphQL over WebSocket (graphql-transport-ws): signing in, the end of tokens, idle readers, messages without sense."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         Message,
         SubscribeMessage,
     )
+
+    from graph.endpoint import Endpoint
 
 _TRY_AGAIN_LATER: Final = 1013
 _FORBIDDEN: Final = 4403
@@ -65,7 +67,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """One socket from its handshake to its end."""
 
-    _expiry: asyncio.Task[None] | None = None
+    _end: asyncio.Task[None] | None = None
 
     async def handle(self) -> None:
         """Serve until either side closes or the other takes nothing any more."""
@@ -75,8 +77,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if not cast("SocketAdapter", self.websocket).let_go:
                 raise
         finally:
-            if self._expiry:
-                self._expiry.cancel()
+            if self._end:
+                self._end.cancel()
 
     async def handle_message(self, message: Message) -> None:
         """Take one message; one of the wrong shape closes the socket with 4400."""
@@ -93,8 +95,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         except DatabaseAway:
             await self.websocket.close(code=_TRY_AGAIN_LATER, reason="The database cannot be reached at the moment")
             return
-        if self.connection_acknowledged and self._expiry is None:
-            self._expiry = asyncio.create_task(self._close_when_expired())
+        if self.connection_acknowledged and self._end is None:
+            self._end = asyncio.create_task(self._close_when_over())
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Start an operation, unless as many as one socket may have are running."""
@@ -111,13 +113,17 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         if not isinstance(error, WebSocketDisconnected):
             _log.error("an operation broke off", request_id=self.context.request_id, exc_info=error)
 
-    async def _close_when_expired(self) -> None:
-        remaining = self.context.caller.expires_at - self.context.services.now()
-        await asyncio.sleep(max(remaining.total_seconds(), 0))
+    async def _close_when_over(self) -> None:
+        caller, door = self.context.caller, cast("Endpoint", self.view).door
+        reason = "The token has expired"
+        with suppress(TimeoutError):
+            async with asyncio.timeout((caller.expires_at - self.context.services.now()).total_seconds()):
+                await door.revoked(caller)
+                reason = "The token has been revoked"
         for operation_id in list(self.operations):
             await self.cleanup_operation(operation_id)
         with suppress(WebSocketDisconnected):
-            await self.websocket.close(code=_FORBIDDEN, reason="The token has expired")
+            await self.websocket.close(code=_FORBIDDEN, reason=reason)
 
 
 def _problem(message: object) -> str | None:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from domain.errors import InvalidAddress
 from domain.identity import Right, email_address
-from inbox.receive import TooManyMails
+from inbox.receive import TooManyMails, WorkspaceSuspended
 from inbox.smtp import MAX_BYTES
 from persistence.database import DatabaseAway
 
@@ -41,6 +41,8 @@ class InboundEmailDoor:
             return _refused(refusal.status_code, refusal.detail)
         except TooManyMails as refusal:
             return _refused(429, str(refusal))
+        except WorkspaceSuspended as refusal:
+            return _refused(401, str(refusal))
         except DatabaseAway:
             return _refused(503, "The message was not stored; try again shortly.")
 

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from persistence.store import WorkspaceStore
 
 _AN_HOUR = timedelta(hours=1)
+_SUSPENDED = "The recipient takes no mail at the moment."
 _log = structlog.get_logger(__name__)
 
 
 class TooManyMails(DomainError):
     """One sender has sent as many mails within the last hour as one sender may."""
+
+
+class WorkspaceSuspended(DomainError):
+    """The recipient's workspace takes no mail until it is resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,16 @@ class Reception:
             owners = [await store.workspaces.receiving(recipient) for recipient in recipients]
         return list(dict.fromkeys(owner for owner in owners if owner is not None))
 
+    async def takes_mail_for(self, recipient: EmailAddress) -> bool:
+        """Whether the recipient belongs to a workspace; raises WorkspaceSuspended."""
+        async with self._database.operator_reading() as store:
+            owner = await store.workspaces.receiving(recipient)
+            if owner is not None and await store.workspaces.is_suspended(owner):
+                raise WorkspaceSuspended(_SUSPENDED)
+        return owner is not None
+
     async def receive(self, email: InboundEmail, workspace_id: WorkspaceId) -> Received:
-        """Store a mail in one transaction; raises TooManyMails, and DatabaseAway when nothing was stored."""
+        """Store a mail in one transaction; raises TooManyMails or WorkspaceSuspended, and DatabaseAway: nothing was stored."""
         attributes = {"disqua.workspace_id": str(workspace_id)}
         with tracer.start_as_current_span("receive mail", kind=SpanKind.SERVER, attributes=attributes) as span:
             received = await self._receive(email, workspace_id)
@@ -67,6 +80,8 @@ class Reception:
     async def _receive(self, email: InboundEmail, workspace_id: WorkspaceId) -> Received:
         now = self._now()
         async with self._database.workspace(workspace_id) as store:
+            if await store.suspended():
+                raise WorkspaceSuspended(_SUSPENDED)
             known = await store.messages.ticket_of(email.fingerprint)
             if known is not None:
                 return Received(known, known=True)

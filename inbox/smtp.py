@@ -12,7 +12,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 
 from domain.errors import InvalidAddress
 from domain.identity import EmailAddress, email_address
-from inbox.receive import TooManyMails
+from inbox.receive import TooManyMails, WorkspaceSuspended
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _GREETING = "Disqua CRM Connector"
 _TRY_AGAIN = "451 4.3.0 Not stored, please try again later"
 _UNKNOWN = "550 5.1.1 No such address here"
 _TOO_MANY = "451 4.7.1 Too many mails from this sender within an hour, please try again later"
+_SUSPENDED = "451 4.2.1 This mailbox takes nothing at the moment, please try again later"
 _TOO_LARGE = "552 5.3.4 The message is larger than 25 MB"
 _CLOSING = b"421 4.3.2 Closing for a restart, please try again\r\n"
 _log = structlog.get_logger(__name__)
@@ -53,9 +54,11 @@ class _Dialogue:
         if len(envelope.rcpt_tos) >= _MAX_RECIPIENTS:
             return "452 4.5.3 Too many recipients, send the others in another message"
         try:
-            known = await self._reception.workspaces_of([email_address(address)])
+            known = await self._reception.takes_mail_for(email_address(address))
         except InvalidAddress:
             return _UNKNOWN
+        except WorkspaceSuspended:
+            return _SUSPENDED
         if not known:
             return _UNKNOWN
         envelope.rcpt_tos.append(address)
@@ -93,6 +96,8 @@ class _Dialogue:
             received = await self._reception.receive(email, workspace_id)
         except TooManyMails:
             return _TOO_MANY
+        except WorkspaceSuspended:
+            return _SUSPENDED
         except DatabaseAway:
             _log.warning("a mail was refused for now: the database is away")
             return _TRY_AGAIN

@@ -19,7 +19,7 @@ from domain.failure import Failure, FailureKind
 from domain.health import TrackRecord
 from domain.identity import ConnectorId, EmailAddress, LookupId, TicketId, WorkspaceId
 from domain.lookup import BUDGET, GRACE, PER_CONNECTOR, PER_WORKSPACE, Lookup, LookupStatus, LookupTrigger, Outcome, status_of
-from persistence.tables import connectors, lookups, new_id
+from persistence.tables import connectors, lookups, new_id, workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,7 @@ class LookupStore:
         return False
 
     async def claim_next(self, now: datetime, *, urgent_only: bool = False, before: datetime | None = None) -> Claim | None:
-        """Claim the lookup that is next in the workspace; None when none is queued or as many run as may run at once.
+        """Claim the lookup that is next in the workspace; None when none is queued, too many run, or it is suspended.
 
         Urgent ones go first, then those of the connector that has the fewest running, then the oldest; with ``before`` only
         those that have been queued since then or longer.
@@ -253,7 +253,7 @@ class OpenLookups:
         return [_claim(row, row.claim) for row in await self._connection.execute(statement)]
 
     async def waiting(self, *, before: datetime) -> list[Waiting]:
-        """The workspaces with lookups that have been queued since ``before`` or longer.
+        """The workspaces with lookups that have been queued since ``before`` or longer, the suspended ones left out.
 
         Looks for one of each connector, so that the length of a backlog does not matter.
         """
@@ -267,6 +267,7 @@ class OpenLookups:
         statement = (
             select(connectors.c.workspace_id, func.max(urgent).label("urgent"))
             .where(exists().where(queued))
+            .where(~exists().where(workspaces.c.id == connectors.c.workspace_id, workspaces.c.suspended_at.is_not(None)))
             .group_by(connectors.c.workspace_id)
         )
         rows = await self._connection.execute(statement)
@@ -302,6 +303,7 @@ def _next(*, urgent_only: bool) -> ScalarSelect[UUID]:
     return (
         select(heads.c.id)
         .where(heads.c.id.is_not(None), heads.c.running < PER_CONNECTOR, running.scalar_subquery() < PER_WORKSPACE)
+        .where(~exists().where(workspaces.c.id == _WORKSPACE, workspaces.c.suspended_at.is_not(None)))
         .order_by(heads.c.patient, heads.c.running, heads.c.id)
         .limit(1)
         .scalar_subquery()

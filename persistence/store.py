@@ -8,6 +8,7 @@ from persistence.answers import AnswerStore
 from persistence.connectors import ConnectorStore, SecretStore
 from persistence.lookups import LookupStore, OpenLookups
 from persistence.messages import MessageStore
+from persistence.revocations import RevocationList
 from persistence.tickets import TicketStore
 from persistence.workspaces import WorkspaceDirectory
 
@@ -23,11 +24,16 @@ class WorkspaceStore:
 
     def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId, keys: KeyRing) -> None:
         self.workspace_id = workspace_id
+        self._directory = WorkspaceDirectory(connection)
         self.tickets = TicketStore(connection, workspace_id)
         self.messages = MessageStore(connection, workspace_id)
         self.connectors = ConnectorStore(connection, workspace_id, keys)
         self.lookups = LookupStore(connection, workspace_id)
         self.answers = AnswerStore(connection, workspace_id)
+
+    async def suspended(self) -> bool:
+        """Whether the workspace's doors are shut."""
+        return await self._directory.is_suspended(self.workspace_id)
 
 
 class OperatorStore:
@@ -37,3 +43,4 @@ class OperatorStore:
         self.workspaces = WorkspaceDirectory(connection)
         self.lookups = OpenLookups(connection)
         self.secrets = SecretStore(connection, keys)
+        self.revocations = RevocationList(connection)

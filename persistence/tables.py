@@ -41,6 +41,8 @@ class WorkspaceRow(SQLModel, table=True):
     name: str = Field(sa_type=Text)
     tickets_opened: int = 0
     created_at: datetime
+    suspended_at: datetime | None
+    """Since when its doors are shut; NULL while they are open."""
 
 
 class SupportAddressRow(SQLModel, table=True):
@@ -82,6 +84,7 @@ class MessageRow(SQLModel, table=True):
         Index(None, "workspace_id", "reference_key"),
         Index(None, "workspace_id", "header_from", "received_at"),
         Index(None, "ticket_id", "id"),
+        Index(None, "workspace_id", "sender_email"),
     )
     id: UUID = Field(primary_key=True)
     workspace_id: UUID = _belongs_to("workspaces.id")
@@ -164,6 +167,7 @@ class LookupRow(SQLModel, table=True):
             postgresql_where=text("completed_at IS NULL AND claim IS NOT NULL"),
         ),
         Index(None, "connector_id", "id"),
+        Index(None, "workspace_id", "email"),
     )
     id: UUID = Field(primary_key=True)
     workspace_id: UUID = _belongs_to("workspaces.id")
@@ -201,6 +205,34 @@ class AnswerRow(SQLModel, table=True):
     http_status: int | None
 
 
+class RevokedTokenRow(SQLModel, table=True):
+    """A token that counts no more, by its ``jti``; the operator's, not a workspace's."""
+
+    __tablename__ = "revoked_tokens"
+    __table_args__ = (UniqueConstraint("token_id"),)
+    number: int | None = Field(default=None, primary_key=True)
+    """Higher than that of every row committed before; processes ask for what is new since the last they saw."""
+    token_id: str = Field(sa_type=Text)
+    expires_at: datetime | None
+    """When the token ends by itself, where that is known: afterwards the row says nothing."""
+    revoked_at: datetime
+
+
+class AuditRow(SQLModel, table=True):
+    """Who did what; it names things by id and text, for it outlives them."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index(None, "workspace_id", "id"),)
+    id: UUID = Field(primary_key=True)
+    workspace_id: UUID = _belongs_to("workspaces.id")
+    subject: str = Field(sa_type=Text)
+    name: str | None = Field(sa_type=Text)
+    token_id: str | None = Field(sa_type=Text)
+    action: str = Field(sa_type=Text)
+    details: dict[str, Any] = Field(sa_type=JSON)
+    happened_at: datetime
+
+
 def _table(model: type[SQLModel]) -> Table:
     return cast("Table", vars(model)["__table__"])
 
@@ -213,3 +245,5 @@ raw_messages = _table(RawMessageRow)
 connectors = _table(ConnectorRow)
 lookups = _table(LookupRow)
 answers = _table(AnswerRow)
+revoked_tokens = _table(RevokedTokenRow)
+audit_log = _table(AuditRow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, true
+from sqlalchemy import delete, insert, select, true, update
 
 from domain.errors import DomainError
 from domain.identity import EmailAddress, WorkspaceId, support_address
@@ -30,6 +30,8 @@ class Workspace:
     id: WorkspaceId
     name: str
     support_addresses: tuple[EmailAddress, ...]
+    suspended_at: datetime | None = None
+    """Since when its doors are shut; None while they are open."""
 
 
 class WorkspaceDirectory:
@@ -68,6 +70,19 @@ class WorkspaceDirectory:
         """The workspace that a mail to this recipient belongs to; a ``+tag`` does not matter."""
         return await self._owner(support_address(recipient))
 
+    async def suspend(self, workspace_id: WorkspaceId, now: datetime) -> bool:
+        """Shut every door of the workspace; False when they were shut already."""
+        return await self._mark(workspace_id, workspaces.c.suspended_at.is_(None), now)
+
+    async def resume(self, workspace_id: WorkspaceId) -> bool:
+        """Open the doors again; False when they were open."""
+        return await self._mark(workspace_id, workspaces.c.suspended_at.is_not(None), None)
+
+    async def is_suspended(self, workspace_id: WorkspaceId) -> bool:
+        """Whether its doors are shut."""
+        statement = select(workspaces.c.id).where(workspaces.c.id == workspace_id, workspaces.c.suspended_at.is_not(None))
+        return (await self._connection.execute(statement)).first() is not None
+
     async def get(self, workspace_id: WorkspaceId) -> Workspace | None:
         """One workspace, or None when there is none with this id."""
         found = await self._load(workspaces.c.id == workspace_id)
@@ -82,20 +97,24 @@ class WorkspaceDirectory:
         """Every workspace, oldest first."""
         return await self._load(true())
 
+    async def _mark(self, workspace_id: WorkspaceId, before: ColumnElement[bool], suspended_at: datetime | None) -> bool:
+        statement = update(workspaces).where(workspaces.c.id == workspace_id, before).values(suspended_at=suspended_at)
+        return (await self._connection.execute(statement)).rowcount > 0
+
     async def _owner(self, address: EmailAddress) -> WorkspaceId | None:
         statement = select(support_addresses.c.workspace_id).where(support_addresses.c.address == address)
         return (await self._connection.execute(statement)).scalar()
 
     async def _load(self, condition: ColumnElement[bool]) -> list[Workspace]:
         statement = (
-            select(workspaces.c.id, workspaces.c.name, support_addresses.c.address)
+            select(workspaces.c.id, workspaces.c.name, workspaces.c.suspended_at, support_addresses.c.address)
             .join_from(workspaces, support_addresses, isouter=True)
             .where(condition)
             .order_by(workspaces.c.id, support_addresses.c.created_at, support_addresses.c.address)
         )
-        names: dict[WorkspaceId, str] = {}
+        found: dict[WorkspaceId, tuple[str, datetime | None]] = {}
         addresses: dict[WorkspaceId, list[EmailAddress]] = {}
         for row in await self._connection.execute(statement):
-            names[row.id] = row.name
+            found[row.id] = row.name, row.suspended_at
             addresses.setdefault(row.id, []).extend([EmailAddress(row.address)] if row.address else [])
-        return [Workspace(workspace_id, name, tuple(addresses[workspace_id])) for workspace_id, name in names.items()]
+        return [Workspace(one, name, tuple(addresses[one]), suspended_at) for one, (name, suspended_at) in found.items()]

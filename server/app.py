@@ -117,6 +117,8 @@ class Parts:
         """Take mail and answer; with Redis, lookups are left to the workers as long as they come to them."""
         patience = _PATIENCE_WITH_WORKERS if self.settings.redis_url else timedelta(0)
         async with self._looking_up(patience), AsyncExitStack() as stack:
+            await self.tokens.revocations.refresh()
+            stack.push_async_callback(_cancel, asyncio.create_task(self.tokens.revocations.run()))
             await stack.enter_async_context(self.parser)
             if mail is not None:
                 listener = mail.open()
@@ -177,6 +179,7 @@ class Parts:
         )
         door = Door(
             authenticate=self.tokens.authenticate,
+            revoked=self.tokens.revocations.wait_for,
             allowed_origins=self.settings.allowed_origins,
             socket_opened=self.metrics.sockets.inc,
             socket_closed=self.metrics.sockets.dec,

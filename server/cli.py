@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from server.app import MailDoor, Parts, bring_up_to_date, open_database, open_to
 from server.app import migrate as bring_to_newest
 from server.logs import set_up_logs
 from server.settings import PREFIX, Settings, WrongSetting, load_settings
+from server.tokens import claims_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -37,12 +38,16 @@ app = typer.Typer(
 keys = typer.Typer(help="Encryption keys.", no_args_is_help=True)
 workspace = typer.Typer(help="Workspaces and their support addresses.", no_args_is_help=True)
 address = typer.Typer(help="Support addresses of a workspace.", no_args_is_help=True)
+tokens = typer.Typer(help="Tokens: print a new one, look at one, take one back.")
+app.add_typer(tokens, name="token")
 app.add_typer(keys, name="keys")
 app.add_typer(workspace, name="workspace")
 workspace.add_typer(address, name="address")
 
 _errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 _T = TypeVar("_T")
+_SUSPENDED = "\tsuspended"
+_MAX_TOKEN_ID = 1000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -142,14 +147,26 @@ def migrate() -> None:
     _errors.print(asyncio.run(run()))
 
 
-@app.command()
+@tokens.callback(invoke_without_command=True)
 def token(
-    workspace_id: Annotated[str, typer.Option("--workspace", help="The workspace's id.")],
-    role: Annotated[Role, typer.Option(help="What its holder may do.")],
+    context: typer.Context,
+    workspace_id: Annotated[str | None, typer.Option("--workspace", help="The workspace's id.")] = None,
+    role: Annotated[Role | None, typer.Option(help="What its holder may do.")] = None,
     name: Annotated[str | None, typer.Option(help="Whose it is.")] = None,
     ttl: Annotated[str, typer.Option(help="How long it is valid: 30m, 12h, 90d.")] = "12h",
 ) -> None:
     """Print a new token, alone on standard output."""
+    if context.invoked_subcommand is not None:
+        return
+    for option, value in (("--workspace", workspace_id), ("--role", role)):
+        if value is None:
+            context.fail(f"Missing option '{option}'.")
+    assert workspace_id is not None  # noqa: S101 - asked for above
+    assert role is not None  # noqa: S101 - asked for above
+    _issue(workspace_id, role, name, ttl)
+
+
+def _issue(workspace_id: str, role: Role, name: str | None, ttl: str) -> None:
     settings, lifetime = _start(), _duration(ttl)
 
     async def issue(database: Database) -> str:
@@ -160,6 +177,52 @@ def token(
             raise Refusal(str(error)) from None
 
     typer.echo(_with_database(settings, issue))
+
+
+_Token = Annotated[str, typer.Argument(metavar="TOKEN", help="A token.")]
+_TokenOrId = Annotated[str, typer.Argument(metavar="JTI", help="The token's id (its claim jti), or the token itself.")]
+
+
+@tokens.command("show")
+def token_show(text: _Token) -> None:
+    """Print what a token says of itself, genuine or not, and whether it has been revoked: a line each."""
+    claims = claims_of(text)
+    if claims is None:
+        message = "this is no token"
+        raise Refusal(message)
+
+    async def revoked(database: Database) -> bool:
+        async with database.operator_reading() as store:
+            return await store.revocations.contains(str(claims.get("jti")))
+
+    ends = _end_of(claims)
+    shown = {name: claims.get(name) for name in ("jti", "sub", "name", "workspace", "role")}
+    for name, value in (shown | {"exp": ends, "revoked": "yes" if _with_database(_start(), revoked) else "no"}).items():
+        typer.echo(f"{name}\t{'' if value is None else value}")
+
+
+@tokens.command("revoke")
+def token_revoke(text: _TokenOrId) -> None:
+    """Take a token back: within 5 seconds it opens nothing, and what it had opened is closed."""
+    claims = claims_of(text) or {"jti": text}
+    token_id = claims.get("jti")
+    if not isinstance(token_id, str) or not (token_id.isprintable() and 0 < len(token_id) <= _MAX_TOKEN_ID):
+        message = "a token without an id (jti) cannot be revoked; let it expire, or change the key that signed it"
+        raise Refusal(message)
+
+    async def revoke(database: Database) -> bool:
+        async with database.operator() as store:
+            return await store.revocations.add(token_id, utc_now(), expires_at=_end_of(claims))
+
+    _errors.print("Revoked." if _with_database(_start(), revoke) else "It had been revoked before.")
+
+
+def _end_of(claims: dict[str, Any]) -> datetime | None:
+    """When a token ends, if it says so."""
+    try:
+        return datetime.fromtimestamp(claims["exp"], UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 @app.command()
@@ -226,12 +289,14 @@ def workspace_create(
 
 @workspace.command("list")
 def workspace_list() -> None:
-    """Print every workspace: id, name and support addresses, separated by tabs."""
+    """Print every workspace: id, name, support addresses and, of one that is suspended, that it is; separated by tabs."""
 
     async def rows(database: Database) -> list[str]:
         async with database.operator_reading() as store:
             found = await store.workspaces.all()
-        return [f"{one.id}\t{one.name}\t{' '.join(one.support_addresses)}" for one in found]
+        return [
+            f"{one.id}\t{one.name}\t{' '.join(one.support_addresses)}{_SUSPENDED if one.suspended_at else ''}" for one in found
+        ]
 
     for row in _with_database(_start(), rows):
         typer.echo(row)
@@ -239,6 +304,30 @@ def workspace_list() -> None:
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The workspace's id.")]
 _Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The support address.")]
+
+
+@workspace.command("suspend")
+def workspace_suspend(workspace_id: _Id) -> None:
+    """Shut every door of a workspace: tokens, sockets, mail (451) and lookups, within 5 seconds."""
+
+    async def suspend(database: Database) -> bool:
+        found = await _existing_workspace(database, workspace_id)
+        async with database.operator() as store:
+            return await store.workspaces.suspend(found, utc_now())
+
+    _errors.print("Suspended." if _with_database(_start(), suspend) else "It had been suspended before.")
+
+
+@workspace.command("resume")
+def workspace_resume(workspace_id: _Id) -> None:
+    """Open the doors of a suspended workspace again."""
+
+    async def resume(database: Database) -> bool:
+        found = await _existing_workspace(database, workspace_id)
+        async with database.operator() as store:
+            return await store.workspaces.resume(found)
+
+    _errors.print("Resumed." if _with_database(_start(), resume) else "It was not suspended.")
 
 
 @address.command("add")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,10 @@ async def test_what_nobody_expected_before_the_operation_says_nothing_either(hel
     async def authenticate(token: str) -> Principal | None:
         raise RuntimeError(token)
 
-    endpoint = Endpoint(build_schema(), helpdesk.parts.endpoint().services, Door(authenticate=authenticate))
+    async def never(_principal: Principal) -> None:
+        await asyncio.Event().wait()
+
+    endpoint = Endpoint(build_schema(), helpdesk.parts.endpoint().services, Door(authenticate=authenticate, revoked=never))
     with capture_logs() as logged:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://here") as client:
             answer = await client.post("/graphql", headers={"Authorization": f"Bearer {SECRET}"})

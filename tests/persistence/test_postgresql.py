@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from persistence.store import WorkspaceStore
     from tests.persistence.conftest import Statements
 
-TABLES = sorted(SQLModel.metadata.tables)
+OPERATORS = {"revoked_tokens"}
+"""What no workspace has a part in; only an operator's transaction sees it."""
+TABLES = sorted(set(SQLModel.metadata.tables) - OPERATORS)
 
 
 @pytest.fixture
@@ -139,7 +141,22 @@ async def test_every_table_of_ours_stands_behind_the_wall_its_owner_too(plain: a
         "SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND row_security_active(oid)"
     )
 
-    assert sorted(row["relname"] for row in rows) == TABLES
+    assert {row["relname"] for row in rows} == {*TABLES, *OPERATORS}
+
+
+async def test_revoked_tokens_are_the_operators_alone(
+    database: Database, plain: asyncpg.Connection[Any], theirs: Rows
+) -> None:
+    async with database.operator() as operator:
+        await operator.revocations.add("some-token", NOW)
+
+    await as_workspace(plain, theirs.ticket.workspace_id)
+    assert await plain.fetchval("SELECT count(*) FROM revoked_tokens") == 0
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        async with plain.transaction():
+            await plain.execute("INSERT INTO revoked_tokens (token_id, revoked_at) VALUES ('another', now())")
+    await as_workspace(plain, "*")
+    assert await plain.fetchval("SELECT count(*) FROM revoked_tokens") == 1
 
 
 async def test_whatever_hangs_on_a_row_goes_with_it_behind_the_wall(plain: asyncpg.Connection[Any], theirs: Rows) -> None:

@@ -127,7 +127,7 @@ def _commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from _commands(command, *path, name)
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield " ".join([*path, name]), command
 
 

@@ -8,7 +8,7 @@ import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -130,6 +130,7 @@ def test_a_token_has_the_claims_of_the_contract_and_our_keys_utf8_bytes(database
     token = tokens.issue(workspace_id, Role.ADMIN, name=None, ttl=HOUR)
 
     decoded = jwt.decode(token, "ž".encode() * 32, algorithms=["HS256"], options={"verify_exp": False})
+    assert UUID(decoded.pop("jti")).version == 7
     assert decoded == {
         "sub": f"admin@{workspace_id}",
         "name": None,
