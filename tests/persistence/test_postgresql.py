@@ -144,9 +144,7 @@ async def test_every_table_of_ours_stands_behind_the_wall_its_owner_too(plain: a
     assert {row["relname"] for row in rows} == {*TABLES, *OPERATORS}
 
 
-async def test_revoked_tokens_are_the_operators_alone(
-    database: Database, plain: asyncpg.Connection[Any], theirs: Rows
-) -> None:
+async def test_revoked_tokens_are_the_operators_alone(database: Database, plain: asyncpg.Connection[Any], theirs: Rows) -> None:
     async with database.operator() as operator:
         await operator.revocations.add("some-token", NOW)
 

@@ -168,6 +168,50 @@ def test_a_lifetime_that_makes_no_sense_is_one_line(shell: Shell, ttl: str) -> N
     assert "12h" in line
 
 
+def test_a_token_shows_what_it_says_and_whether_it_was_revoked(shell: Shell, acme: str) -> None:
+    token = shell.says("token", "--workspace", acme, "--role", "admin", "--name", "Eva")
+
+    def shown() -> dict[str, str]:
+        return dict(line.split("\t") for line in shell.says("token", "show", token).splitlines())
+
+    before = shown()
+    assert shell.run("token", "revoke", before["jti"]).err == "Revoked.\n"
+    after = shown()
+
+    assert UUID(before["jti"]).version == 7
+    assert before | {"jti": "", "exp": ""} == {
+        "jti": "", "sub": f"admin@{acme}", "name": "Eva", "workspace": acme, "role": "admin", "exp": "", "revoked": "no",
+    }  # fmt: skip
+    assert after == before | {"revoked": "yes"}
+
+
+def test_a_token_is_revoked_by_its_id_or_by_itself_and_as_often_as_one_likes(shell: Shell, acme: str) -> None:
+    tokens = [shell.says("token", "--workspace", acme, "--role", "agent") for _ in range(2)]
+    first = jwt.decode(tokens[0], options={"verify_signature": False})["jti"]
+
+    said = [shell.run("token", "revoke", text).err for text in (first, tokens[0], tokens[1], tokens[1])]
+
+    assert said == ["Revoked.\n", "It had been revoked before.\n", "Revoked.\n", "It had been revoked before.\n"]
+
+
+def test_what_is_no_token_and_what_has_no_id_is_one_line(shell: Shell, acme: str) -> None:
+    nameless = jwt.encode({"sub": "eva"}, "x" * 32)
+
+    assert shell.refuses("token", "show", "nonsense") == "disqua: this is no token"
+    for text in (nameless, "", "x" * 1001, "a\nb"):
+        assert "without an id (jti) cannot be revoked" in shell.refuses("token", "revoke", text)
+
+
+def test_a_workspace_is_suspended_and_resumed_and_the_list_says_so(shell: Shell, acme: str) -> None:
+    said = [shell.run("workspace", *words, acme).err for words in (("suspend",), ("suspend",))]
+    suspended = shell.says("workspace", "list")
+    said += [shell.run("workspace", *words, acme).err for words in (("resume",), ("resume",))]
+
+    assert said == ["Suspended.\n", "It had been suspended before.\n", "Resumed.\n", "It was not suspended.\n"]
+    assert suspended == shell.says("workspace", "list") + "\tsuspended"
+    assert f"there is no workspace {UNKNOWN}" in shell.refuses("workspace", "suspend", UNKNOWN)
+
+
 def test_where_the_identity_provider_issues_the_tokens_the_command_says_so(shell: Shell, acme: str) -> None:
     line = shell.refuses("token", "--workspace", acme, "--role", "agent", JWKS_URL="https://id.example/keys")
 

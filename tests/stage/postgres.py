@@ -188,6 +188,7 @@ class PostgreSQL:
         with self.connect(name) as connection:
             connection.execute(_END_OTHERS)
             connection.execute("DELETE FROM workspaces")
+            connection.execute("DELETE FROM revoked_tokens")
         self._clean.append(name)
 
     @contextmanager
