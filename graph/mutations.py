@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import Maybe, Some
 
+from domain.audit import AuditAction, Deed, NamedConnector, changed_members
 from domain.connector import UNCHANGED, ConnectorSettings, Unchanged
 from domain.errors import InvalidAddress, InvalidConnector, Problem
 from domain.identity import ConnectorId, EmailAddress, TicketId, email_address
@@ -16,6 +17,7 @@ from domain.panel import compose_panel
 from domain.secret import Secret
 from domain.ticket import Requester, one_line, storable
 from graph.context import Info
+from graph.erasure import ForgetRequesterResult, forget_requester
 from graph.errors import InvalidInput, NotFound
 from graph.rights import MayConfigure
 from graph.types import Connector, ConnectorDeleted, CrmPanel, LookupsRefreshed, LookupTrial, Ticket, uuid_of
@@ -158,6 +160,14 @@ class Mutation:
                 store, ticket, Occasion.REFRESH_ASKED, now=services.now(), only=ConnectorId(only) if only else None
             )
             standings = (await store.answers.standings([ticket.id]))[ticket.id]
+            asked = tuple(
+                NamedConnector(known.connector.id, known.connector.name)
+                for known in standings
+                if known.connector.id in requested.connectors
+            )
+            if asked:
+                deed = Deed(action=AuditAction.LOOKUPS_REFRESHED, connectors=asked, ticket_id=ticket.id)
+                await store.audit.add(info.context.caller, deed, services.now())
         await services.dispatch.send(requested)
         panels = [
             CrmPanel.of(compose_panel(ticket.id, known.connector, known.standing), services.help_url)
@@ -188,6 +198,8 @@ class Mutation:
                 position=await store.connectors.last_position() if input.position is None else input.position,
             )
             connector = await create_connector(store, settings, secret, policy=services.endpoint_policy, now=services.now())
+            deed = Deed(action=AuditAction.CONNECTOR_CREATED, connectors=(NamedConnector(connector.id, connector.name),))
+            await store.audit.add(info.context.caller, deed, services.now())
         await services.updates.announce(info.context.workspace_id, CONNECTORS)
         return Connector.of(connector)
 
@@ -204,6 +216,7 @@ class Mutation:
         empty = _wrongly_empty(input)
         async with services.database.workspace(info.context.workspace_id) as store:
             changes, secret = _changes(input, await store.connectors.last_position())
+            before = await store.connectors.get(ConnectorId(connector_id)) if connector_id else None
             try:
                 changed = connector_id and await change_connector(
                     store, ConnectorId(connector_id), changes, secret, policy=services.endpoint_policy, now=services.now()
@@ -212,6 +225,10 @@ class Mutation:
                 raise InvalidConnector([*empty, *others.problems]) from None
             if changed and empty:
                 raise InvalidConnector(empty)
+            if before and changed and (members := changed_members(before, changed, secret_given=isinstance(secret, Secret))):
+                named = (NamedConnector(changed.id, changed.name),)
+                deed = Deed(action=AuditAction.CONNECTOR_UPDATED, connectors=named, members=members)
+                await store.audit.add(info.context.caller, deed, services.now())
         if not changed:
             return _NO_CONNECTOR
         await services.updates.announce(info.context.workspace_id, CONNECTORS)
@@ -223,12 +240,24 @@ class Mutation:
     async def delete_connector(self, info: Info, id: _Id) -> DeleteConnectorResult:
         """Delete a connector."""
         connector_id = uuid_of(id)
-        async with info.context.services.database.workspace(info.context.workspace_id) as store:
-            deleted = connector_id is not None and await store.connectors.delete(ConnectorId(connector_id))
-        if not deleted:
-            return _NO_CONNECTOR
-        await info.context.services.updates.announce(info.context.workspace_id, CONNECTORS)
+        services = info.context.services
+        async with services.database.workspace(info.context.workspace_id) as store:
+            connector = await store.connectors.get(ConnectorId(connector_id)) if connector_id else None
+            if connector is None:
+                return _NO_CONNECTOR
+            await store.connectors.delete(connector.id)
+            deed = Deed(action=AuditAction.CONNECTOR_DELETED, connectors=(NamedConnector(connector.id, connector.name),))
+            await store.audit.add(info.context.caller, deed, services.now())
+        await services.updates.announce(info.context.workspace_id, CONNECTORS)
         return ConnectorDeleted(id=strawberry.ID(str(connector_id)))
+
+    forget_requester: ForgetRequesterResult = strawberry.mutation(
+        resolver=forget_requester,
+        permission_classes=[MayConfigure],
+        description="Remove what connectors ever said of an address in this workspace: answers, log entries, responses, those of "
+        "lookups under way, too; and the names it wrote under. Its tickets, their messages and the address on them stay, for "
+        "they are the helpdesk's own records; who opens one asks the CRM again, so erase there first. For admins.",
+    )
 
     @strawberry.mutation(
         permission_classes=[MayConfigure],

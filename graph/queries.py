@@ -11,6 +11,7 @@ from domain import ticket
 from domain.identity import ConnectorId, TicketId
 from domain.lookup import Occasion
 from domain.panel import compose_panel
+from graph.audit import AuditEntry, audit_log
 from graph.context import Context, Info
 from graph.errors import Unauthenticated
 from graph.pages import After, Connection, First, check_first, number_after
@@ -88,6 +89,12 @@ class Query:
         """Every connector, the disabled ones too."""
         async with info.context.services.database.reading(info.context.workspace_id) as store:
             return [Connector.of(connector) for connector in await store.connectors.all()]
+
+    audit_log: Connection[AuditEntry] = strawberry.field(
+        resolver=audit_log,
+        permission_classes=[MayConfigure],
+        description="Who changed which connector, refreshed what and forgot somebody, newest first. For admins.",
+    )
 
 
 async def _request_view(context: Context, viewed: ticket.Ticket) -> list[ConnectorStanding]:

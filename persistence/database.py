@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from sqlalchemy import exc, make_url, text
 
 from persistence import migrations
@@ -38,6 +39,9 @@ _NO_RIGHT: Final = "42501"
 """Told of the schema itself it is the operator's to mend; elsewhere it would be we who ran against the wall between tenants."""
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
+_SCRUBS: Final = 5
+_SCRUB_AGAIN_SECONDS: Final = 0.2
+_log = structlog.get_logger(__name__)
 
 
 class DatabaseAway(Exception):
@@ -124,6 +128,16 @@ class Database:
         """The revision that the schema has; None before the first migration."""
         async with self._looking(*_AWAY, _NO_RIGHT) as connection:
             return await connection.run_sync(migrations.current)
+
+    async def scrub(self) -> None:
+        """Let what has just been erased not linger in SQLite's journal; waits for readers for some seconds at most."""
+        for _ in range(_SCRUBS):
+            with suppress(DatabaseAway):
+                async with _telling():
+                    if await self._server.scrub():
+                        return
+            await asyncio.sleep(_SCRUB_AGAIN_SECONDS)
+        _log.warning("what was erased may stay in the database's journal until it is written back")
 
     async def walls_tenants(self) -> bool:
         """Whether the database itself, too, keeps the workspaces apart, where it can at all."""

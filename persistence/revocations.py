@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, cast, delete, func, insert, null, select, union_all
+from sqlalchemy import Integer, Text, Uuid, and_, bindparam, cast, delete, func, insert, null, select, union_all
 
 from domain.identity import WorkspaceId
 from persistence.tables import revoked_tokens, workspaces
@@ -14,6 +14,7 @@ from persistence.tables import revoked_tokens, workspaces
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 SPENT = timedelta(days=1)
@@ -67,8 +68,15 @@ class RevocationList:
             newest=max((row.number for row in rows if row.number is not None), default=seen),
         )
 
+    async def any_spent(self, now: datetime) -> bool:
+        """Whether there is something to sweep."""
+        return (await self._connection.execute(select(revoked_tokens.c.number).where(_spent(now)).limit(1))).first() is not None
+
     async def sweep(self, now: datetime) -> int:
         """Remove what has been spent, how many; the newest stays, so that no number is given twice."""
-        newest = select(func.max(revoked_tokens.c.number)).scalar_subquery()
-        spent = revoked_tokens.c.expires_at < now - SPENT
-        return (await self._connection.execute(delete(revoked_tokens).where(spent, revoked_tokens.c.number < newest))).rowcount
+        return (await self._connection.execute(delete(revoked_tokens).where(_spent(now)))).rowcount
+
+
+def _spent(now: datetime) -> ColumnElement[bool]:
+    newest = select(func.max(revoked_tokens.c.number)).scalar_subquery()
+    return and_(revoked_tokens.c.expires_at < now - SPENT, revoked_tokens.c.number < newest)

@@ -24,7 +24,9 @@ _BUSY_SECONDS = 5
 _PRAGMAS = (
     f"busy_timeout={_BUSY_SECONDS * 1000}",
     "foreign_keys=ON",
+    "secure_delete=ON",  # what is deleted or replaced is overwritten, not only let go of
 )
+_SCRUB_PATIENCE = 500  # milliseconds, in which nobody writes
 
 
 class SQLite:
@@ -51,6 +53,18 @@ class SQLite:
         """A snapshot."""
         async with self._engine.begin() as connection:
             yield connection
+
+    async def scrub(self) -> bool:
+        """Write the journal back and cut it off: it still holds what the file no longer does. False while readers need it."""
+        async with self._writers, self._engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None  # noqa: S101 - it is connected
+            await driver.execute_fetchall(f"PRAGMA busy_timeout={_SCRUB_PATIENCE}")
+            try:
+                ((busy, *_),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                await driver.execute_fetchall(f"PRAGMA {_PRAGMAS[0]}")
+            return not busy
 
     async def walls_tenants(self) -> bool:
         """Who has the file has everything in it: no second wall is promised here."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from persistence.aging import AgedRows, AgingStore
 from persistence.answers import AnswerStore
+from persistence.audit import AuditStore
 from persistence.connectors import ConnectorStore, SecretStore
 from persistence.lookups import LookupStore, OpenLookups
 from persistence.messages import MessageStore
+from persistence.requesters import RequesterStore
 from persistence.revocations import RevocationList
 from persistence.tickets import TicketStore
 from persistence.workspaces import WorkspaceDirectory
@@ -30,6 +33,9 @@ class WorkspaceStore:
         self.connectors = ConnectorStore(connection, workspace_id, keys)
         self.lookups = LookupStore(connection, workspace_id)
         self.answers = AnswerStore(connection, workspace_id)
+        self.requesters = RequesterStore(connection, workspace_id)
+        self.audit = AuditStore(connection, workspace_id)
+        self.aging = AgingStore(connection, workspace_id)
 
     async def suspended(self) -> bool:
         """Whether the workspace's doors are shut."""
@@ -44,3 +50,4 @@ class OperatorStore:
         self.lookups = OpenLookups(connection)
         self.secrets = SecretStore(connection, keys)
         self.revocations = RevocationList(connection)
+        self.aged = AgedRows(connection)

@@ -39,6 +39,7 @@ from persistence import migrations
 from persistence.database import Database, UnknownAddress
 from server.health import Health
 from server.metrics import Metrics
+from server.retention import Ages, Retention
 from server.settings import PREFIX, WrongSetting
 from server.tokens import Tokens
 
@@ -101,6 +102,7 @@ class Parts:
         self.reception = Reception(
             self.database, self.dispatch, per_sender_and_hour=settings.mails_per_sender_and_hour, now=utc_now
         )
+        self.retention = Retention(self.database, ages(settings), now=utc_now)
         self.mail_address: str | None = None
         self._mail: smtp.Door | None = None
         self.stopping = asyncio.Event()
@@ -119,6 +121,7 @@ class Parts:
         async with self._looking_up(patience), AsyncExitStack() as stack:
             await self.tokens.revocations.refresh()
             stack.push_async_callback(_cancel, asyncio.create_task(self.tokens.revocations.run()))
+            stack.push_async_callback(_cancel, asyncio.create_task(self.retention.run()))
             await stack.enter_async_context(self.parser)
             if mail is not None:
                 listener = mail.open()
@@ -299,6 +302,15 @@ def _refuse_newer(revision: str | None) -> None:
 def open_tokens(settings: Settings, database: Database) -> Tokens:
     """Whoever issues and judges tokens under these settings."""
     return Tokens(database=database, signing_key=settings.signing_key(), jwks_url=settings.jwks_url, now=utc_now)
+
+
+def ages(settings: Settings) -> Ages:
+    """How old the settings let things become."""
+
+    def days(count: int | None) -> timedelta | None:
+        return None if count is None else timedelta(days=count)
+
+    return Ages(log=days(settings.log_retention_days), raw_mail=days(settings.raw_mail_retention_days))
 
 
 def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:

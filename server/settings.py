@@ -62,6 +62,7 @@ def _listed(value: Any) -> Any:  # noqa: ANN401 - before validation it can be an
 
 
 Texts = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
 Networks = Annotated[list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_listed)]
 
 
@@ -85,6 +86,8 @@ class Settings(BaseSettings):
     help_url: str = _HELP_URL
     log_level: LogLevel = LogLevel.INFO
     mails_per_sender_and_hour: PositiveInt = 500
+    log_retention_days: Days | None = None
+    raw_mail_retention_days: Days | None = None
 
     @property
     def production(self) -> bool:

@@ -32,6 +32,8 @@ FOR_ADMINS = {
     "Mutation.createConnector": 'mutation { createConnector(input: {name: "x", lookupUrl: "x"}) { __typename } }',
     "Mutation.updateConnector": 'mutation { updateConnector(id: "x", input: {name: "x"}) { __typename } }',
     "Mutation.deleteConnector": 'mutation { deleteConnector(id: "x") { __typename } }',
+    "Query.auditLog": "{ auditLog { nodes { id } } }",
+    "Mutation.forgetRequester": 'mutation { forgetRequester(email: "jan@firma.cz") { __typename } }',
     "Mutation.testConnector": 'mutation { testConnector(id: "x", email: "x") { __typename } }',
 }
 

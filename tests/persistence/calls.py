@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
+from domain.audit import AuditAction, Deed
 from domain.health import Failing
-from domain.identity import EmailAddress
+from domain.identity import EmailAddress, Principal, Role, WorkspaceId
 from domain.lookup import LookupTrigger
 from domain.secret import Secret
 from domain.ticket import Requester
@@ -29,6 +32,7 @@ from tests.persistence.samples import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from domain.audit import AuditEntryId
     from domain.connector import Connector
     from domain.identity import MessageId
     from domain.ticket import InboundEmail, Ticket
@@ -37,6 +41,10 @@ if TYPE_CHECKING:
 
 STRANGER = EmailAddress("nobody.asked@firma.cz")
 PAGE = 20
+TOMORROW = datetime.now(UTC) + timedelta(days=1)
+"""By the ids, which the real clock makes."""
+ADMIN = Principal("eva", "Eva", WorkspaceId(UUID(int=1)), Role.ADMIN, NOW, "some-token")
+DEED = Deed(action=AuditAction.REQUESTER_FORGOTTEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,7 @@ class Rows:
     connector: Connector
     ended: Claim
     claim: Claim
+    audited: AuditEntryId
 
 
 async def some_of_everything(store: WorkspaceStore) -> Rows:
@@ -64,8 +73,19 @@ async def some_of_everything(store: WorkspaceStore) -> Rows:
     email = mail(message_id="<a@x>")
     await store.messages.add_email(ticket.id, email, NOW)
     await store.messages.add_text(ticket.id, Requester(EVA), "One more thing", NOW)
+    await store.audit.add(ADMIN, DEED, NOW)
+    await store.audit.add(ADMIN, DEED, NOW)
+    entry, _ = await store.audit.newest(PAGE)
     message, _ = (await store.messages.of_tickets([ticket.id], PAGE))[ticket.id]
-    return Rows(ticket=ticket, email=email, message_id=message.id, connector=connector, ended=ended, claim=claim)
+    return Rows(
+        ticket=ticket,
+        email=email,
+        message_id=message.id,
+        connector=connector,
+        ended=ended,
+        claim=claim,
+        audited=entry.id,
+    )
 
 
 CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
@@ -112,6 +132,12 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "lookups.forget_responses": lambda store, rows: store.lookups.forget_responses(rows.connector.id),
     "lookups.newest": lambda store, rows: store.lookups.newest(rows.connector.id, PAGE),
     "lookups.newest (next page)": lambda store, rows: store.lookups.newest(rows.connector.id, PAGE, before=rows.claim.lookup_id),
+    "aging.erase_log": lambda store, _: store.aging.erase_log(TOMORROW, at_most=PAGE),
+    "aging.erase_raw_mail": lambda store, _: store.aging.erase_raw_mail(TOMORROW, at_most=PAGE),
+    "requesters.forget": lambda store, _: store.requesters.forget(JAN),
+    "audit.add": lambda store, _: store.audit.add(ADMIN, DEED, NOW),
+    "audit.newest": lambda store, _: store.audit.newest(PAGE),
+    "audit.newest (next page)": lambda store, rows: store.audit.newest(PAGE, before=rows.audited),
     "answers.standings": lambda store, rows: store.answers.standings([rows.ticket.id]),
     "answers.standings (of many)": lambda store, rows: store.answers.standings([rows.ticket.id] * 100),
     "answers.record": lambda store, rows: store.answers.record(rows.connector.id, STRANGER, NOT_FOUND, NOW),

@@ -52,7 +52,17 @@ async def test_no_statement_of_a_workspace_reads_a_whole_table(
     assert [step for step in plans(file, statements) if step.startswith(whole_tables)] == []
 
 
-@pytest.mark.parametrize("name", ["lookups.newest", "tickets.newest", "tickets.newest (next page)", "tickets.opened_after"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audit.newest",
+        "audit.newest (next page)",
+        "lookups.newest",
+        "tickets.newest",
+        "tickets.newest (next page)",
+        "tickets.opened_after",
+    ],
+)
 async def test_the_first_of_a_long_list_is_found_without_sorting_it(
     database: Database, file: Path, workspace_id: WorkspaceId, statements: Statements, rows: Rows, name: str
 ) -> None:

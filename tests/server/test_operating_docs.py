@@ -20,6 +20,7 @@ from persistence.encryption import KeyRing
 from server.cli import app
 from server.settings import PREFIX, Settings
 from tests.docs.page import REPOSITORY, Page, code_in
+from tests.persistence.calls import ADMIN, DEED
 from tests.persistence.samples import FOUND, NOW, SECRET, connect, mail, running
 from tests.stage.back_door import BackDoor
 from tests.stage.front_end import NO_TLS
@@ -225,11 +226,13 @@ async def _fill(url: str, name: str) -> None:
     database = Database(url, KeyRing({"k1": bytes(range(32))}))
     async with database.operator() as store:
         workspace_id = await store.workspaces.create(name, [support_address(f"support@{name}.example")], NOW)
+        await store.revocations.add(f"token of {name}", NOW)
     async with database.workspace(workspace_id) as store:
         claim = await running(store, (await connect(store, SECRET)).id)
         (ticket,) = await store.tickets.newest(1)
         await store.messages.add_email(ticket.id, mail(), NOW)
         await store.answers.record(claim.connector_id, claim.email, FOUND, NOW)
+        await store.audit.add(ADMIN, DEED, NOW)
     await database.close()
 
 
