@@ -85,15 +85,18 @@ async def test_each_goes_when_its_own_time_is_over_and_what_is_shown_stays(desk:
 
 
 async def test_a_lookup_that_has_not_ended_stays_however_old(desk: Helpdesk, crm: Crm) -> None:
-    held = crm.hang()
     await desk.connect(crm.url())
+    await desk.mail(sender="eva@firma.cz")
+    await desk.settled()
+    held = crm.hang()
     await desk.mail()
 
     await retention(desk, later=400 * DAY, log=DAY).sweep()
 
+    assert (await desk.panel())["refreshing"]
     assert (await counts(desk))[0] == 1
     held.set()
-    await desk.settled()
+    assert (await desk.settled())["status"] == "NOT_FOUND"
 
 
 async def test_several_processes_may_sweep_at_once(desk: Helpdesk, crm: Crm) -> None:

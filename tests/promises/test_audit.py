@@ -1,0 +1,176 @@
+"""Whatever is done to a connector, asked again or forgotten is written down with its doer, in the same transaction."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+
+from domain.identity import Role
+from tests.stage.back_door import BackDoor
+from tests.stage.front_end import FrontEnd
+from tests.stage.helpdesk import CREATE_CONNECTOR, REFRESH, TICKET
+from tests.stage.waiting import in_thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stage.crm import Crm
+    from tests.stage.helpdesk import Helpdesk
+
+SECRET, HEADER = "tajne-heslo-7f3a9c", "X-Very-Own-Header"
+JAN = "jan@firma.cz"
+OPEN = 'mutation { createTicket(input: {requesterEmail: "jan@firma.cz", subject: "Hello"}) { ... on Ticket { id } } }'
+UPDATE = "mutation ($id: ID!, $input: UpdateConnectorInput!) { updateConnector(id: $id, input: $input) { __typename } }"
+DELETE = "mutation ($id: ID!) { deleteConnector(id: $id) { __typename } }"
+FORGET = "mutation ($email: String!) { forgetRequester(email: $email) { __typename } }"
+LOG = """
+query ($first: Int! = 20, $after: String) {
+  auditLog(first: $first, after: $after) {
+    nodes {
+      id happenedAt action actor { subject name tokenId } connectors { id name } members ticketId
+      erased { answers lookups underWay responses names }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+
+
+async def log(helpdesk: Helpdesk, **page: Any) -> Any:  # noqa: ANN401 - what the query selects
+    return (await helpdesk.admin.ask(LOG, **page))["auditLog"]
+
+
+async def entries(helpdesk: Helpdesk) -> list[Any]:
+    nodes: list[Any] = (await log(helpdesk))["nodes"]
+    return nodes
+
+
+async def test_who_changed_which_connector_is_told_without_a_single_value(helpdesk: Helpdesk, crm: Crm) -> None:
+    admin = helpdesk.admin
+    claims = jwt.decode(admin.token, options={"verify_signature": False})
+    url = crm.url("/somewhere-quite-secret")
+    given = {"name": "CRM", "lookupUrl": url, "secretHeaderName": HEADER, "secretHeaderValue": SECRET}
+    connector_id = (await admin.ask(CREATE_CONNECTOR, input=given))["createConnector"]["id"]
+    for change in (
+        {"name": "Billing", "cacheTtlHours": 1},
+        {"secretHeaderValue": SECRET},
+        {"name": "Billing", "enabled": True},
+        {"secretHeaderName": None, "secretHeaderValue": None},
+        {"lookupUrl": "ftp://x"},
+    ):
+        await admin.ask(UPDATE, id=connector_id, input=change)
+    await admin.ask(DELETE, id=connector_id)
+    await admin.ask(DELETE, id=connector_id)
+
+    written = await entries(helpdesk)
+
+    assert [(entry["action"], entry["connectors"][0]["name"], entry["members"]) for entry in reversed(written)] == [
+        ("CONNECTOR_CREATED", "CRM", []),
+        ("CONNECTOR_UPDATED", "Billing", ["name", "cacheTtlHours"]),
+        ("CONNECTOR_UPDATED", "Billing", ["secretHeaderValue"]),
+        ("CONNECTOR_UPDATED", "Billing", ["secretHeaderName", "secretHeaderValue"]),
+        ("CONNECTOR_DELETED", "Billing", []),
+    ]
+    assert {entry["connectors"][0]["id"] for entry in written} == {connector_id}
+    doer = {"subject": claims["sub"], "name": claims["name"], "tokenId": claims["jti"]}
+    assert [entry["actor"] for entry in written] == [doer] * 5
+    assert not re.search(f"{SECRET}|{HEADER}|somewhere-quite-secret|ftp", str(written))
+
+
+async def test_who_refreshed_what_is_told_and_whoever_only_looked_is_not(helpdesk: Helpdesk, crm: Crm) -> None:
+    first, second = [await helpdesk.connect(crm.url(f"/{name}"), name) for name in ("one", "two")]
+    ticket_id = (await helpdesk.agent.ask(OPEN))["createTicket"]["id"]
+    await helpdesk.agent.ask(TICKET, id=ticket_id)
+    before = await entries(helpdesk)
+    agent = helpdesk.agent
+
+    await agent.ask(REFRESH, id=ticket_id)
+    await agent.ask(REFRESH, id=ticket_id, connector=second)
+    await agent.ask(REFRESH, id=first)
+
+    written = await entries(helpdesk)
+    assert [entry["action"] for entry in before] == ["CONNECTOR_CREATED"] * 2
+    one, all_of_them = written[: len(written) - 2]
+    assert (one["action"], one["ticketId"], [asked["id"] for asked in one["connectors"]]) == (
+        "LOOKUPS_REFRESHED", ticket_id, [second],
+    )  # fmt: skip
+    assert [asked["id"] for asked in all_of_them["connectors"]] == [first, second]
+    assert one["actor"]["tokenId"] == jwt.decode(agent.token, options={"verify_signature": False})["jti"]
+
+
+async def test_who_forgot_somebody_is_told_but_not_whom(helpdesk: Helpdesk, crm: Crm) -> None:
+    await helpdesk.connect(crm.url())
+    await helpdesk.mail()
+    await helpdesk.settled()
+
+    await helpdesk.admin.ask(FORGET, email=JAN)
+
+    entry, _ = await entries(helpdesk)
+    assert entry["action"] == "REQUESTER_FORGOTTEN"
+    assert entry["erased"] == {"answers": 1, "lookups": 1, "underWay": 0, "responses": 1, "names": 2}
+    door = BackDoor(helpdesk.parts.settings.async_database_url)
+    assert "jan" not in str(await in_thread(door.rows, "SELECT * FROM audit_log")).lower()
+
+
+async def test_an_entry_and_its_deed_are_one(helpdesk: Helpdesk, crm: Crm, tmp_path: Path) -> None:
+    connector_id = await helpdesk.connect(crm.url())
+    await helpdesk.mail()
+    before = await helpdesk.settled()
+    door = BackDoor(helpdesk.parts.settings.async_database_url)
+    await in_thread(door.alter, "ALTER TABLE audit_log RENAME TO audit_log_away")
+
+    answers = [
+        await helpdesk.admin.post(CREATE_CONNECTOR, {"input": {"name": "Another", "lookupUrl": crm.url()}}),
+        await helpdesk.admin.post(UPDATE, {"id": connector_id, "input": {"name": "Changed"}}),
+        await helpdesk.admin.post(DELETE, {"id": connector_id}),
+        await helpdesk.admin.post(REFRESH, {"id": (await helpdesk.tickets())[0]["id"]}),
+        await helpdesk.admin.post(FORGET, {"email": JAN}),
+    ]
+
+    assert [bool(answer.json().get("errors")) for answer in answers] == [True] * 5
+    await in_thread(door.alter, "ALTER TABLE audit_log_away RENAME TO audit_log")
+    assert (await helpdesk.admin.ask("{ connectors { name } }"))["connectors"] == [{"name": "CRM"}]
+    assert await helpdesk.panel() == before
+    assert len(crm.requests) == 1
+
+
+async def test_the_log_comes_in_pages_newest_first(helpdesk: Helpdesk, crm: Crm) -> None:
+    names = [f"Connector {number}" for number in range(5)]
+    for name in names:
+        await helpdesk.connect(crm.url(), name)
+
+    first = await log(helpdesk, first=3)
+    second = await log(helpdesk, first=3, after=first["pageInfo"]["endCursor"])
+
+    told = [entry["connectors"][0]["name"] for page in (first, second) for entry in page["nodes"]]
+    assert told == names[::-1]
+    assert [page["pageInfo"]["hasNextPage"] for page in (first, second)] == [True, False]
+    assert (await log(helpdesk, first=0))["nodes"] == []
+    for wrong in (-1, 101):
+        assert await helpdesk.admin.refused(LOG, first=wrong) == "BAD_REQUEST"
+
+
+async def test_it_is_for_the_admins_of_the_same_workspace(helpdesk: Helpdesk, crm: Crm) -> None:
+    await helpdesk.connect(crm.url())
+    theirs = await helpdesk.add_workspace("Next door", "support@nextdoor.example")
+    neighbour = helpdesk.front_end(Role.ADMIN, workspace=theirs)
+
+    assert await helpdesk.agent.refused(LOG) == "FORBIDDEN"
+    assert (await neighbour.ask(LOG))["auditLog"]["nodes"] == []
+
+
+@pytest.mark.parametrize("claim", ["name", "jti"])
+async def test_a_token_that_says_less_is_written_down_as_it_is(helpdesk: Helpdesk, crm: Crm, claim: str) -> None:
+    claims = jwt.decode(helpdesk.token(Role.ADMIN), options={"verify_signature": False})
+    del claims[claim]
+    key = helpdesk.parts.settings.signing_key()
+    assert key is not None
+    admin = FrontEnd(helpdesk.base_url, jwt.encode(claims, key, algorithm="HS256"))
+
+    await admin.ask(CREATE_CONNECTOR, input={"name": "CRM", "lookupUrl": crm.url()})
+
+    (entry,) = await entries(helpdesk)
+    assert entry["actor"] == {"subject": claims["sub"], "name": claims.get("name"), "tokenId": claims.get("jti")}
