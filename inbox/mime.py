@@ -2,6 +2,7 @@
 
 The standard library is what the kept parsers for Python build on, and its ``compat32`` policy raises least on broken mail.
 It can still recurse, spin and fill the memory, and so can a converter of HTML: hence the child process.
+HTML is cleaned before it is converted, so that nothing a browser would run or fetch reaches the converter, let alone the text.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 import inscriptis
+import nh3
 
 from inbox.charset import decode
 
@@ -22,7 +24,18 @@ if TYPE_CHECKING:
 
 _MAX_TEXT = 1_000_000
 _MAX_HTML = 250_000
+_MAX_PARTS = 1000
+_MAX_DEPTH = 20
 _ENCODING = re.compile(r"[\w-]*")
+_CLEANER = nh3.Cleaner(
+    tags=nh3.ALLOWED_TAGS - {"area", "img", "map"},
+    clean_content_tags={"iframe", "noscript", "object", "script", "style", "svg", "template", "title"},
+    attributes={"*": {"style"}},
+    filter_style_properties={"display", "white-space"},
+    url_schemes=set(),
+    link_rel=None,
+)
+"""Leaves what shapes a text, and of styles whether it is shown at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +44,24 @@ class _Piece:
     text: str
 
     def plain(self) -> str:
-        return inscriptis.get_text(self.text[:_MAX_HTML]) if self.html else self.text
+        return inscriptis.get_text(_CLEANER.clean(self.text[:_MAX_HTML])) if self.html else self.text
 
 
 def body_text(entity: bytes) -> str:
-    """The text that a person is meant to read, from a MIME entity: plain parts before HTML, no attachments."""
+    """The text that a person is meant to read, from a MIME entity: plain parts before HTML, no attachments.
+
+    Of very many texts the first thousand are read, of nested parts those down to the twentieth level.
+    """
     message = email.message_from_bytes(entity, policy=compat32)
-    text = "\n".join(piece.plain() for piece in _pieces(message))
+    text = "\n".join(piece.plain() for piece in _pieces(message)[:_MAX_PARTS])
     return text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")[:_MAX_TEXT]
 
 
-def _pieces(part: Message) -> list[_Piece]:
+def _pieces(part: Message, depth: int = 0) -> list[_Piece]:
+    if depth > _MAX_DEPTH:
+        return []
     if part.get_content_maintype() == "multipart" and part.is_multipart():
-        pieces = [_pieces(child) for child in cast("list[Message]", part.get_payload())]
+        pieces = [_pieces(child, depth + 1) for child in cast("list[Message]", part.get_payload())]
         return _best(pieces) if part.get_content_subtype() == "alternative" else list(chain.from_iterable(pieces))
     if part.is_multipart() or _is_attachment(part):
         return []

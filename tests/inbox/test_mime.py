@@ -89,6 +89,47 @@ def test_lines_end_in_lf_and_no_empty_ones_stand_around_the_text(content: str) -
     assert body_text(mail) == "Hello\nJan"
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<div style='display: none'>seen by nobody</div>Hello", "Hello"),
+        ("<html><head><title>Mail</title><style>p {}</style></head><body onload='evil()'>Hello", "Hello"),
+        ("<a href='javascript:evil()' onclick='evil()'>Hello</a>", "Hello"),
+        ("<img src='http://evil.cz/x' alt='Hello'>Hello", "Hello"),
+        ("Hello<script>evil()", "Hello"),
+        ("Hello<svg><script>evil()</script></svg><iframe srcdoc='evil'>evil</iframe>", "Hello"),
+        ("<form action='//evil.cz'>Hello<input value='evil'></form>", "Hello"),
+        ("<textarea>Hello", "Hello"),
+        ("&lt;b&gt;Hello", "<b>Hello"),
+    ],
+)
+def test_of_html_the_text_stays_that_a_reader_would_see(html: str, text: str) -> None:
+    assert body_text(entity("text/html", html)) == text
+
+
+def test_a_table_and_a_list_keep_their_shape() -> None:
+    html = "<table><tr><td>1</td><td>2</td></tr></table><ul><li>one<li>two</ul>"
+
+    text = body_text(entity("text/html", html))
+
+    assert [line.split() for line in text.splitlines() if line] == [["1", "2"], ["*", "one"], ["*", "two"]]
+
+
+def test_parts_are_read_to_the_twentieth_level() -> None:
+    assert body_text(nested(PLAIN, 20)) == "Hello"
+    assert body_text(nested(PLAIN, 21)) == ""
+
+
+def nested(part: bytes, depth: int) -> bytes:
+    for level in range(depth):
+        part = entity(f"multipart/mixed; boundary=level-{level}", b"--level-%d\n%b\n--level-%d--\n" % (level, part, level))
+    return part
+
+
+def test_a_thousand_parts_are_read() -> None:
+    assert body_text(multipart("mixed", *[entity("text/plain", "x")] * 1001)).count("x") == 1000
+
+
 def test_a_text_has_at_most_a_million_characters() -> None:
     assert body_text(entity("text/plain", "ž" * 1_000_001)) == "ž" * 1_000_000
     assert len(body_text(entity("text/html", "<p>" + "ž" * 3_000_000))) <= 1_000_000
