@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from domain.verification import SenderVerification
+
 if TYPE_CHECKING:
     from domain.identity import EmailAddress, MessageId, TicketId, WorkspaceId
 
@@ -51,6 +53,7 @@ class Message:
     sender: Requester | None
     text: str
     received_at: datetime
+    sender_verification: SenderVerification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class InboundEmail:
     text: str
     automatic: bool
     bounce: bool
+    sender_verification: SenderVerification = SenderVerification.UNKNOWN
 
 
 def is_bounce(*, return_path_empty: bool, senders: tuple[str, ...]) -> bool:

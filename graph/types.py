@@ -16,6 +16,7 @@ from domain.failure import Failure, FailureKind
 from domain.identity import LookupId, MessageId
 from domain.lookup import LookupStatus, LookupTrigger
 from domain.panel import Locale, Panel
+from domain.verification import SenderVerification
 from graph.context import Info
 from graph.health import ConnectorHealth
 from graph.loaders import MessagePage
@@ -66,6 +67,15 @@ _enum(
         "VIEW": "An agent opened a ticket without a fresh answer.",
         "REFRESH": "An agent asked for it.",
         "TEST": "An admin tested the connector.",
+    },
+)
+_enum(
+    SenderVerification,
+    "Whether a mail comes from where its From says, as the operator's own mail server found.",
+    {
+        "VERIFIED": "The domain of the sender vouches for it: DMARC passed, or an SPF or DKIM that belongs to the domain.",
+        "FAILED": "The domain of the sender disowns it: warn the agent before they trust the name.",
+        "UNKNOWN": "Nobody said, or nobody whom the operator trusts; also of a text that came by createTicket.",
     },
 )
 _enum(
@@ -153,6 +163,9 @@ class Message:
     sender: Requester | None = strawberry.field(description="Who wrote it; null when the mail named no usable address.")
     text: str = strawberry.field(description="The readable text; of an HTML mail the text in it. Show it as text, never as HTML.")
     received_at: datetime = strawberry.field(description="When it was stored, in UTC.")
+    sender_verification: SenderVerification = strawberry.field(
+        description="Whether the sender is who the mail says; judged once, when it was stored."
+    )
 
     @classmethod
     def of(cls, message: ticket.Message) -> Self:
@@ -162,6 +175,7 @@ class Message:
             sender=Requester.of(message.sender),
             text=message.text,
             received_at=message.received_at,
+            sender_verification=message.sender_verification,
         )
 
 

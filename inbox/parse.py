@@ -12,6 +12,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, Self
 
 from domain.ticket import InboundEmail, Requester, is_automatic, is_bounce, one_line, storable
+from domain.verification import verify_sender
+from inbox.authentication_results import checks_of
 from inbox.headers import Headers, decode_words, split_message
 from inbox.mailboxes import Mailbox, read_mailboxes
 from inbox.mime import body_text
@@ -31,9 +33,13 @@ _MESSAGE_ID = re.compile(r"<[^<>\s]++>")
 
 
 class Parser:
-    """Reads mails for as long as it is open; what may crash or spin, the body, is read in ``children`` child processes."""
+    """Reads mails for as long as it is open; what may crash or spin, the body, is read in ``children`` child processes.
 
-    def __init__(self, *, children: int = 2, limit: timedelta = timedelta(seconds=2)) -> None:
+    What a mail says about the verification of its sender is believed of the server ``authserv_id`` alone.
+    """
+
+    def __init__(self, *, authserv_id: str | None = None, children: int = 2, limit: timedelta = timedelta(seconds=2)) -> None:
+        self._authserv_id = authserv_id
         self._bodies = Sandbox(body_text, children=children, limit=limit)
 
     async def __aenter__(self) -> Self:
@@ -49,7 +55,7 @@ class Parser:
         ``envelope_sender`` is the address of MAIL FROM, "" or "<>" for an empty one, None where there was no envelope:
         then Return-Path decides.
         """
-        email, entity = await asyncio.to_thread(_read_linearly, raw, envelope_sender)
+        email, entity = await asyncio.to_thread(_read_linearly, raw, envelope_sender, self._authserv_id)
         text = await self._bodies.run(*entity)
         if text is None:
             _log.warning("The body of a mail cannot be read, its raw text stands in: %s", email.fingerprint.hex())
@@ -57,7 +63,7 @@ class Parser:
         return replace(email, text=storable(text))
 
 
-def _read_linearly(raw: bytes, envelope_sender: str | None) -> tuple[InboundEmail, tuple[bytes, bytes]]:
+def _read_linearly(raw: bytes, envelope_sender: str | None, authserv_id: str | None) -> tuple[InboundEmail, tuple[bytes, bytes]]:
     """The mail with its raw body for a text, and the MIME entity that may hold a better one."""
     headers, body = split_message(raw)
     return_path = headers.text("return-path")
@@ -80,6 +86,10 @@ def _read_linearly(raw: bytes, envelope_sender: str | None) -> tuple[InboundEmai
         text=storable(body[:_MAX_RAW_TEXT].decode("utf-8", errors="replace")),
         automatic=is_automatic(bounce=bounce, auto_submitted=headers.text("auto-submitted")),
         bounce=bounce,
+        sender_verification=verify_sender(
+            [address for mailbox in authors if (address := mailbox.usable_address())] if len(authors) == 1 else [],
+            checks_of(headers.texts("authentication-results"), authserv_id),
+        ),
     )
     return email, (_mime_header(headers), body)
 

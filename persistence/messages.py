@@ -9,6 +9,7 @@ from sqlalchemy import func, insert, select
 
 from domain.identity import EmailAddress, MessageId, TicketId
 from domain.ticket import Message, Requester
+from domain.verification import SenderVerification
 from persistence.tables import messages, new_id, raw_messages, tickets
 from persistence.tickets import ticket_from
 
@@ -39,6 +40,7 @@ class MessageStore:
             header_from=email.header_from,
             fingerprint=email.fingerprint,
             reference_key=_reference_key(email.message_id) if email.message_id else None,
+            sender_verification=email.sender_verification,
         )
         await self._connection.execute(insert(raw_messages).values(message_id=message_id, content=email.raw))
 
@@ -93,7 +95,15 @@ class MessageStore:
         found: dict[TicketId, list[Message]] = {ticket_id: [] for ticket_id in ticket_ids}
         for row in await self._connection.execute(statement):
             sender = Requester(EmailAddress(row.sender_email), row.sender_name) if row.sender_email else None
-            found[row.ticket_id].append(Message(id=MessageId(row.id), sender=sender, text=row.text, received_at=row.received_at))
+            found[row.ticket_id].append(
+                Message(
+                    id=MessageId(row.id),
+                    sender=sender,
+                    text=row.text,
+                    received_at=row.received_at,
+                    sender_verification=SenderVerification(row.sender_verification),
+                )
+            )
         return found
 
     async def raw(self, message_id: MessageId) -> bytes | None:
@@ -115,6 +125,7 @@ class MessageStore:
         header_from: EmailAddress | None = None,
         fingerprint: bytes | None = None,
         reference_key: bytes | None = None,
+        sender_verification: SenderVerification = SenderVerification.UNKNOWN,
     ) -> MessageId:
         message_id = MessageId(new_id())
         values = {
@@ -128,6 +139,7 @@ class MessageStore:
             "fingerprint": fingerprint,
             "reference_key": reference_key,
             "received_at": now,
+            "sender_verification": sender_verification,
         }
         await self._connection.execute(insert(messages).values(values))
         return message_id

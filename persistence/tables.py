@@ -97,6 +97,7 @@ class MessageRow(SQLModel, table=True):
     reference_key: bytes | None
     """SHA-256 of the Message-ID: an index entry of known size, whatever a sender calls a message."""
     received_at: datetime
+    sender_verification: str = Field(sa_column=Column(Text, nullable=False, server_default="UNKNOWN"))
 
 
 class RawMessageRow(SQLModel, table=True):

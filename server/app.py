@@ -98,7 +98,7 @@ class Parts:
         self.queue = Queue(self.lanes, settings.redis_url, lost=self.metrics.rings_lost.inc)
         self.health = Health(self.database, queue=self.queue.reachable, updates=lambda: self.updates.connected)
         self.dispatch = Dispatch(self.queue, self.updates)
-        self.parser = Parser()
+        self.parser = Parser(authserv_id=settings.authserv_id)
         self.reception = Reception(
             self.database, self.dispatch, per_sender_and_hour=settings.mails_per_sender_and_hour, now=utc_now
         )

@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     allowed_origins: Texts = []
     help_url: str = _HELP_URL
     log_level: LogLevel = LogLevel.INFO
+    authserv_id: str | None = None
     mails_per_sender_and_hour: PositiveInt = 500
     log_retention_days: Days | None = None
     raw_mail_retention_days: Days | None = None
@@ -143,6 +144,14 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, values: list[str]) -> list[str]:
         return [_origin(value) for value in values]
+
+    @field_validator("authserv_id")
+    @classmethod
+    def _name_of_a_server(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r'[^\s";()]+', value):
+            message = "it must be the name with which your mail server begins its Authentication-Results, such as mx.example.com"
+            raise ValueError(message)
+        return value
 
     @field_validator("jwks_url", "help_url")
     @classmethod

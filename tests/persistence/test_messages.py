@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.identity import MessageId, TicketId
 from domain.ticket import Requester
+from domain.verification import SenderVerification
 from tests.persistence.samples import EVA, HOUR, INSTANT, JAN, NOW, SECOND, mail, open_ticket
 
 if TYPE_CHECKING:
@@ -53,6 +54,25 @@ async def test_a_mail_comes_back_as_it_arrived(database: Database, workspace_id:
 
         assert (message.sender, message.text, message.received_at) == (Requester(JAN, "Jan Novák"), email.text, NOW)
         assert await store.messages.raw(message.id) == EVERY_BYTE
+
+
+@pytest.mark.parametrize("verification", SenderVerification)
+async def test_a_mail_says_whether_its_sender_is_verified(
+    database: Database, workspace_id: WorkspaceId, verification: SenderVerification
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        ticket = await open_ticket(store)
+        await store.messages.add_email(ticket.id, mail(sender_verification=verification), NOW)
+
+        assert (await only_message(store, ticket.id)).sender_verification is verification
+
+
+async def test_nobody_vouches_for_a_text_that_an_agent_wrote(database: Database, workspace_id: WorkspaceId) -> None:
+    async with database.workspace(workspace_id) as store:
+        ticket = await open_ticket(store)
+        await store.messages.add_text(ticket.id, Requester(EVA), "He called.", NOW)
+
+        assert (await only_message(store, ticket.id)).sender_verification is SenderVerification.UNKNOWN
 
 
 async def test_a_mail_from_nobody_is_kept(database: Database, workspace_id: WorkspaceId) -> None:

@@ -46,6 +46,7 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
         "allowed_origins": [],
         "help_url": "https://github.com/disqua/crm-connector/blob/main/docs/connector-guide.md",
         "log_level": LogLevel.INFO,
+        "authserv_id": None,
         "mails_per_sender_and_hour": 500,
     }
 
@@ -53,6 +54,7 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
+        ("AUTHSERV_ID", "mx.example.com", "mx.example.com"),
         ("DATA_DIR", "/srv/disqua", Path("/srv/disqua")),
         ("DATABASE_URL", "sqlite:////srv/desk.sqlite3", "sqlite:////srv/desk.sqlite3"),
         ("DATABASE_URL", "postgresql://disqua@db.example/desk", "postgresql://disqua@db.example/desk"),

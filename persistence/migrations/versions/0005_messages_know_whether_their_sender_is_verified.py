@@ -1,0 +1,22 @@
+"""Messages know whether their sender is verified; of those that are there already, nobody knows.
+
+Revision: 0005, after 0004.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("messages", sa.Column("sender_verification", sa.Text(), nullable=False, server_default="UNKNOWN"))
+
+
+def downgrade() -> None:
+    op.drop_column("messages", "sender_verification")
