@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from domain.errors import InvalidAddress
 from domain.identity import Right, email_address
+from inbox.limits import MAX_BYTES
 from inbox.receive import TooManyMails, WorkspaceSuspended
-from inbox.smtp import MAX_BYTES
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections import defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from aiosmtpd.lmtp import LMTP
@@ -12,22 +14,18 @@ from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 
 from domain.errors import InvalidAddress
 from domain.identity import EmailAddress, email_address
+from inbox.limits import MAX_BYTES, MAX_COMMAND, MAX_RECIPIENTS, DoorLimits
 from inbox.receive import TooManyMails, WorkspaceSuspended
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from domain.identity import WorkspaceId
     from domain.ticket import InboundEmail
     from inbox.parse import Parser
     from inbox.receive import Reception
 
-MAX_BYTES: Final = 25 * 1024 * 1024
-
-_MAX_RECIPIENTS = 100
-_IDLE_SECONDS = 120
 _STORE_SECONDS = 20
 _QUIT_SECONDS = 1
 _BACKLOG = 1024
@@ -38,7 +36,12 @@ _UNKNOWN = "550 5.1.1 No such address here"
 _TOO_MANY = "451 4.7.1 Too many mails from this sender within an hour, please try again later"
 _SUSPENDED = "451 4.2.1 This mailbox takes nothing at the moment, please try again later"
 _TOO_LARGE = "552 5.3.4 The message is larger than 25 MB"
-_CLOSING = b"421 4.3.2 Closing for a restart, please try again\r\n"
+_CLOSING = "421 4.3.2 Closing for a restart, please try again"
+_CROWDED = "421 4.3.2 Too many connections, please try again later"
+_OVERLOADED = "421 4.3.1 Too much mail at once, please try again later"
+_UNUSED = "421 4.4.2 Unused for a while, and others wait"
+_TOO_SLOW = "421 4.4.2 Nothing more came in time, please try again"
+_TOO_MANY_ERRORS = "421 4.7.0 Too many errors, please try again later"
 _log = structlog.get_logger(__name__)
 
 
@@ -51,7 +54,7 @@ class _Dialogue:
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         """Take a recipient that belongs to a workspace."""
-        if len(envelope.rcpt_tos) >= _MAX_RECIPIENTS:
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
             return "452 4.5.3 Too many recipients, send the others in another message"
         try:
             known = await self._reception.takes_mail_for(email_address(address))
@@ -65,8 +68,9 @@ class _Dialogue:
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: _Polite, _session: Session, envelope: Envelope) -> str:
         """Store the message in every workspace addressed."""
+        server.has_whole_message()
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 replies = await self._store(envelope)
@@ -115,83 +119,168 @@ def _goodness(reply: str) -> int:
 
 
 class _Polite(SMTP):
-    """A dialogue that ends with a word when the door closes, and never between a message and its answer."""
+    """A dialogue that ends with a word, for whatever reason, and never between a message and its answer."""
+
+    command_size_limit = MAX_COMMAND
 
     def __init__(self, dialogue: _Dialogue, door: Door, **options: Any) -> None:  # noqa: ANN401 - whatever aiosmtpd takes
-        super().__init__(dialogue, **options)
+        self.command_size_limits = defaultdict(lambda: MAX_COMMAND)  # aiosmtpd shares one among all connections
+        super().__init__(dialogue, timeout=door.limits.idle.total_seconds(), **options)
         self._door = door
+        self._errors = 0
+        self._began_message = 0.0
+        self._receiving = False
+        self.received = 0
         self.in_message = False
+        self.useful_at = self.loop.time()
+        """When it was last of any use: at its begin, and at each message."""
 
     @property
     def talk(self) -> asyncio.Task[None]:
         """The task that runs the dialogue; it ends with the connection."""
         return cast("asyncio.Task[None]", self._handler_coroutine)
 
+    @property
+    def client(self) -> object:
+        """The address at the other end."""
+        peer = self.session.peer
+        return peer[0] if isinstance(peer, tuple) else peer
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the dialogue among those that are open."""
+        """Count the dialogue among those that are open, as long as there is room."""
         super().connection_made(transport)
-        self._door.dialogues.add(self)
-        if self._door.closing:
-            self.end()
+        self._take_lines_of(MAX_COMMAND)
+        self._door.admit(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Count it no more."""
         self._door.dialogues.discard(self)
         super().connection_lost(error)
 
+    def data_received(self, data: bytes) -> None:
+        """Measure how a message comes in."""
+        if self._receiving:
+            self._measure(len(data))
+        super().data_received(data)
+
+    async def push(self, status: Any) -> None:  # noqa: ANN401 - str or bytes, as aiosmtpd likes
+        """Answer, and part with whoever makes nothing but mistakes."""
+        await super().push(status)
+        self._errors += str(status).startswith("5")
+        if self._errors > self._door.limits.errors:
+            self.end(_TOO_MANY_ERRORS)
+
     @syntax("DATA")
     async def smtp_DATA(self, arg: str) -> None:
         """Take a message; its answer goes out whole, and QUIT after it is heard even where the door is closing."""
-        self.in_message = True
+        self.in_message = self._receiving = True
+        self._began_message = self.loop.time()
+        self._take_lines_of(self.line_length_limit)
+        self._measure(0)
         try:
             await super().smtp_DATA(arg)
         finally:
-            self.in_message = False
-        if self._door.closing:
-            self._reset_timeout(_QUIT_SECONDS)
+            self.in_message = self._receiving = False
+            self.received = 0
+            self.useful_at = self.loop.time()
+            self._take_lines_of(MAX_COMMAND)
+        self._reset_timeout(_QUIT_SECONDS if self._door.closing else None)
+
+    def has_whole_message(self) -> None:
+        """From here on the message waits for us, no longer we for it."""
+        self._receiving = False
+        self._errors = 0
+        self._reset_timeout(2 * _STORE_SECONDS)
+
+    def _measure(self, more: int) -> None:
+        """Let the message go on as long as it is quick enough and there is room for it; beyond its largest it gains no time."""
+        self.received = min(self.received + more, MAX_BYTES)
+        limits = self._door.limits
+        left = self._began_message + limits.time_for(self.received).total_seconds() - self.loop.time()
+        if left <= 0:
+            self.end(_TOO_SLOW)
+        elif self._door.bytes_under_way > limits.bytes_under_way:
+            self.end(_OVERLOADED)
+        else:
+            self._reset_timeout(min(left, limits.silence.total_seconds()))
 
     async def smtp_MAIL(self, arg: str | None) -> None:
         """Begin a message, unless the door is closing."""
         if self._door.closing:
-            self.end()
+            self.end(_CLOSING)
         else:
             await super().smtp_MAIL(arg)
 
-    def _timeout_cb(self) -> None:
-        self.end() if self._door.closing else super()._timeout_cb()  # type: ignore[no-untyped-call]
+    def _take_lines_of(self, limit: int) -> None:
+        """Twice as much is kept of what has not been asked for yet: only a message may fill the memory, and it is measured."""
+        self._reader._limit = limit  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public name for it
 
-    def end(self) -> None:
-        """Say that it is over (RFC 5321, 3.8) and hang up; whoever has no answer yet sends the message again."""
+    def _timeout_cb(self) -> None:
+        if self.transport is not None and self.transport.is_closing():
+            cast("asyncio.Transport", self.transport).abort()  # it does not even read our last word
+        else:
+            self.end(_CLOSING if self._door.closing else _TOO_SLOW)
+
+    def end(self, word: str) -> None:
+        """Say why it is over (RFC 5321, 3.8) and hang up; whoever has no answer yet sends the message again."""
+        self._door.dialogues.discard(self)
         if self.transport is not None and not self.transport.is_closing():
-            cast("asyncio.Transport", self.transport).write(_CLOSING)
+            cast("asyncio.Transport", self.transport).write(f"{word}\r\n".encode())
             self.transport.close()
+            self._reset_timeout(_QUIT_SECONDS)
 
 
 class Door:
     """An open door and the dialogues behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: DoorLimits) -> None:
+        self.limits = limits
         self.dialogues: set[_Polite] = set()
         self.closing = False
         self._server: asyncio.Server | None = None
 
+    @property
+    def bytes_under_way(self) -> int:
+        """How much there is of the messages that are being received."""
+        return sum(dialogue.received for dialogue in self.dialogues)
+
     async def open(self, protocol: Callable[[], SMTP], listener: socket.socket) -> None:
         """Take whoever comes to the listener."""
         self._server = await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=_BACKLOG)
+
+    def admit(self, newcomer: _Polite) -> None:
+        """Let a newcomer in; where it is crowded, whoever was of no use for longest makes room, or else the newcomer goes."""
+        self.dialogues.add(newcomer)
+        if self.closing:
+            newcomer.end(_CLOSING)
+        neighbours = [dialogue for dialogue in self.dialogues if dialogue.client == newcomer.client]
+        if len(neighbours) > self.limits.connections_per_client:
+            self._make_room(neighbours, newcomer)
+        if len(self.dialogues) > self.limits.connections:
+            self._make_room(self.dialogues, newcomer)
+
+    def _make_room(self, crowd: Iterable[_Polite], newcomer: _Polite) -> None:
+        idle = (dialogue for dialogue in crowd if not dialogue.in_message)
+        longest = min(idle, key=lambda dialogue: dialogue.useful_at, default=newcomer)
+        if newcomer.useful_at - longest.useful_at < self.limits.spared.total_seconds():
+            newcomer.end(_CROWDED)
+        else:
+            longest.end(_UNUSED)
 
     async def close(self, patience: timedelta = _FINISHING) -> None:
         """Begin no dialogue any more and end the others with 421; a message under way has ``patience`` to be answered first."""
         self.closing = True
         if self._server is not None:
             self._server.close()
-        for dialogue in self.dialogues:
+        dialogues = list(self.dialogues)
+        for dialogue in dialogues:
             if not dialogue.in_message:
-                dialogue.end()
-        talks = {dialogue.talk for dialogue in self.dialogues}
+                dialogue.end(_CLOSING)
+        talks = {dialogue.talk for dialogue in dialogues}
         if talks:
             _, late = await asyncio.wait(talks, timeout=patience.total_seconds())
-            for dialogue in self.dialogues:
-                dialogue.end()
+            for dialogue in dialogues:
+                dialogue.end(_CLOSING)
             await asyncio.gather(*late, return_exceptions=True)
 
 
@@ -215,12 +304,20 @@ class _RoomyLmtp(_RoomyLines, LMTP):
             await super().push(status)
 
 
-async def listen(parser: Parser, reception: Reception, *, listener: socket.socket, lmtp: bool = False) -> Door:
+async def listen(
+    parser: Parser,
+    reception: Reception,
+    *,
+    listener: socket.socket,
+    lmtp: bool = False,
+    limits: DoorLimits = DoorLimits(),  # noqa: B008 - it is frozen
+) -> Door:
     """Take mail at an open socket, which is the door's from now on."""
     protocol = _RoomyLmtp if lmtp else _RoomyLines
     dialogue = _Dialogue(parser, reception)
-    door = Door()
+    door = Door(limits)
     loop = asyncio.get_running_loop()
+    hostname = await asyncio.to_thread(socket.getfqdn)  # aiosmtpd would ask the resolver for it at each connection
 
     def begin() -> SMTP:
         return protocol(
@@ -229,7 +326,7 @@ async def listen(parser: Parser, reception: Reception, *, listener: socket.socke
             data_size_limit=MAX_BYTES,
             enable_SMTPUTF8=True,
             ident=_GREETING,
-            timeout=_IDLE_SECONDS,
+            hostname=hostname,
             loop=loop,
         )
 

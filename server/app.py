@@ -24,6 +24,7 @@ from graph.endpoint import Door, Endpoint
 from graph.schema import build_schema
 from inbox import smtp
 from inbox.http import InboundEmailDoor
+from inbox.limits import DoorLimits
 from inbox.parse import Parser
 from inbox.receive import Reception
 from lookups.carrier import check_address
@@ -126,7 +127,9 @@ class Parts:
             if mail is not None:
                 listener = mail.open()
                 self.mail_address = mail_address(listener, lmtp=mail.lmtp)
-                self._mail = await smtp.listen(self.parser, self.reception, listener=listener, lmtp=mail.lmtp)
+                self._mail = await smtp.listen(
+                    self.parser, self.reception, listener=listener, lmtp=mail.lmtp, limits=mail_limits(self.settings)
+                )
                 stack.push_async_callback(self._mail.close)
             stack.callback(self._stop)
             yield
@@ -253,6 +256,11 @@ def open_database(settings: Settings) -> Database:
         return Database(settings.async_database_url, settings.key_ring())
     except UnknownAddress as error:
         raise WrongSetting(f"{PREFIX}DATABASE_URL: {error}") from None
+
+
+def mail_limits(settings: Settings) -> DoorLimits:
+    """What a mail server may take of the door, as far as the operator decides it."""
+    return DoorLimits(connections=settings.mail_connections, connections_per_client=settings.mail_connections_per_client)
 
 
 def check_redis_address(settings: Settings) -> None:

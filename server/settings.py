@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     mails_per_sender_and_hour: PositiveInt = 500
     log_retention_days: Days | None = None
     raw_mail_retention_days: Days | None = None
+    mail_connections: PositiveInt = 500
+    mail_connections_per_client: PositiveInt = 200
 
     @property
     def production(self) -> bool:

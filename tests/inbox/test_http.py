@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from domain.identity import Role
-from inbox.smtp import MAX_BYTES
+from inbox.limits import MAX_BYTES
 from tests.stage.front_end import NO_TLS
 from tests.stage.helpdesk import SUPPORT, Helpdesk, message, open_helpdesk
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from inbox.smtp import MAX_BYTES, listen
+from inbox.limits import MAX_BYTES
+from inbox.smtp import listen
 from tests.stage.helpdesk import SUPPORT, Helpdesk, message, open_helpdesk
 from tests.stage.waiting import eventually, in_thread
 
