@@ -143,7 +143,7 @@ class _Polite(SMTP):
     @property
     def client(self) -> object:
         """The address at the other end."""
-        peer = self.session.peer
+        peer: object = self.session.peer if self.session else None
         return peer[0] if isinstance(peer, tuple) else peer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

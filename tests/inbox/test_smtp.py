@@ -10,12 +10,13 @@ import sqlite3
 import time
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
 from inbox.limits import MAX_BYTES
 from inbox.smtp import listen
+from tests.stage.dialogue import Dialogue, start
 from tests.stage.helpdesk import SUPPORT, Helpdesk, message, open_helpdesk
 from tests.stage.waiting import eventually, in_thread
 
@@ -24,44 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MESSAGES = "{ tickets { nodes { subject messages { nodes { text sender { email } } } } } }"
-
-
-class Dialogue:
-    """A dialogue line by line; blocks, so it runs in a thread."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self._file = self._socket.makefile("rb")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._socket.close()
-
-    def reply(self) -> str:
-        while True:
-            line = self._file.readline().decode()
-            if line[3:4] != "-":
-                return line.strip()
-
-    def say(self, line: bytes) -> str:
-        self._socket.sendall(line + b"\r\n")
-        return self.reply()
-
-    def data(self, raw: bytes) -> str:
-        assert self.say(b"DATA").startswith("354")
-        return self.say(raw + b"\r\n.")
-
-
-def start(port: int, recipient: str = SUPPORT, sender: str = "jan@firma.cz", hello: str = "EHLO") -> Dialogue:
-    dialogue = Dialogue(port)
-    assert dialogue.reply().startswith("220")
-    assert dialogue.say(f"{hello} sender.example".encode()).startswith("250")
-    assert dialogue.say(f"MAIL FROM:<{sender}>".encode()).startswith("250")
-    assert dialogue.say(f"RCPT TO:<{recipient}>".encode()).startswith("250")
-    return dialogue
 
 
 def send(port: int, raw: bytes, **options: str) -> str:

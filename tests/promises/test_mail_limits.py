@@ -1,0 +1,266 @@
+"""No client of the mail port keeps a good sender out, however many, slow or broken its dialogues are, and no limit costs a mail."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+import socket
+import time
+from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from inbox.limits import MAX_BYTES, MAX_RECIPIENTS, DoorLimits
+from inbox.smtp import Door, listen
+from tests.stage.dialogue import Dialogue, start
+from tests.stage.helpdesk import message
+from tests.stage.waiting import eventually, in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tests.promises.conftest import Figure
+    from tests.stage.helpdesk import Helpdesk
+
+pytestmark = pytest.mark.timed
+
+IDLE = 10_000
+GOOD, BAD = "127.0.0.1", "127.0.0.2"
+QUICKLY = timedelta(seconds=0.4)
+MAIL = message(From="jan@firma.cz").removesuffix(b"\r\n")
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """As many open files as the machine allows."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@asynccontextmanager
+async def open_door(helpdesk: Helpdesk, **limits: object) -> AsyncIterator[tuple[Door, int]]:
+    """A further door to the helpdesk with limits of its own, and its port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    given = DoorLimits(**limits)  # type: ignore[arg-type]
+    door = await listen(helpdesk.parts.parser, helpdesk.parts.reception, listener=listener, limits=given)
+    try:
+        yield door, listener.getsockname()[1]
+    finally:
+        await door.close(patience=timedelta(0))
+
+
+def deliver(port: int) -> str:
+    with start(port) as dialogue:
+        return dialogue.data(MAIL)
+
+
+# Connections
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("many_files")
+async def test_idle_connections_do_not_keep_a_good_sender_out(
+    helpdesk: Helpdesk, size: Callable[[int], int], figure: Figure
+) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    idle = min(size(IDLE), hard - 1000)
+    async with open_door(helpdesk) as (door, port):
+        with ExitStack() as stack:
+
+            def crowd() -> None:
+                for _ in range(idle):
+                    connection = socket.create_connection((GOOD, port), timeout=20, source_address=(BAD, 0))
+                    stack.callback(connection.close)
+
+            await in_thread(crowd)
+            started = time.monotonic()
+            answer = await in_thread(deliver, port)
+            waited = time.monotonic() - started
+
+            assert answer.startswith("250")
+            assert waited < 5
+            assert len(door.dialogues) <= DoorLimits().connections_per_client
+    figure("idle connections", idle)
+    figure("a good sender beside them, seconds", round(waited, 2))
+
+
+@pytest.mark.parametrize("limits", [{"connections": 5}, {"connections_per_client": 5}], ids=["in all", "from one address"])
+async def test_whoever_was_of_no_use_for_longest_makes_room(helpdesk: Helpdesk, limits: dict[str, int]) -> None:
+    async with open_door(helpdesk, spared=timedelta(0), **limits) as (door, port):
+        idle = [await in_thread(Dialogue, port) for _ in range(5)]
+        assert {(await in_thread(dialogue.reply))[:3] for dialogue in idle} == {"220"}
+
+        answers = [await in_thread(deliver, port) for _ in range(3)]
+
+        assert {answer[:3] for answer in answers} == {"250"}
+        assert (await in_thread(idle[0].reply)).startswith("421 4.4.2")
+        assert (await in_thread(idle[-1].say, b"NOOP")).startswith("250")
+        await eventually(lambda: at_most(door, 4))
+        for dialogue in idle:
+            dialogue.__exit__()
+
+
+async def at_most(door: Door, count: int) -> bool:
+    return len(door.dialogues) <= count
+
+
+@pytest.mark.parametrize("limits", [{"connections": 2}, {"connections_per_client": 2}], ids=["in all", "from one address"])
+async def test_who_comes_while_all_are_busy_is_told_to_come_again(helpdesk: Helpdesk, limits: dict[str, int]) -> None:
+    async with open_door(helpdesk, **limits) as (_, port):
+        with await in_thread(start, port) as one, await in_thread(start, port) as two:
+            with await in_thread(Dialogue, port) as third:
+                assert (await in_thread(third.reply)).startswith("421 4.3.2")
+            assert (await in_thread(one.data, MAIL)).startswith("250")
+            assert (await in_thread(two.data, MAIL)).startswith("250")
+
+
+async def test_what_is_under_way_at_once_is_limited(helpdesk: Helpdesk) -> None:
+    half = b"x" * 700_000
+    async with open_door(helpdesk, bytes_under_way=1_000_000) as (_, port):
+        with await in_thread(start, port) as one, await in_thread(start, port) as two:
+            for dialogue in (one, two):
+                assert (await in_thread(dialogue.say, b"DATA")).startswith("354")
+            await in_thread(one.send, half)
+            await in_thread(two.send, half)
+            first, second = [await in_thread(dialogue.say, b"\r\n.") for dialogue in (one, two)]
+
+            assert sorted((first[:9], second[:9])) in (["250 2.0.0", "421 4.3.1"], ["", "250 2.0.0"]), (first, second)
+        assert (await in_thread(deliver, port)).startswith("250")
+
+
+# Time
+
+
+def dripped(port: int, before: bytes, piece: bytes) -> tuple[str, float]:
+    """The answer to whoever sends one piece after the other and never comes to an end, and after how many seconds."""
+    with start(port) as dialogue:
+        if before:
+            dialogue.say(before)
+        started = time.monotonic()
+        while not dialogue.answers_within(0.05):
+            dialogue.send(piece)
+        return dialogue.reply(), time.monotonic() - started
+
+
+@pytest.mark.parametrize(
+    ("before", "piece"),
+    [(b"", b""), (b"", b"N"), (b"DATA", b""), (b"DATA", b"x"), (b"DATA", b"x\r\n")],
+    ids=["silent", "command by byte", "silent in a message", "message by byte", "message by line"],
+)
+async def test_whoever_is_too_slow_is_let_go(helpdesk: Helpdesk, before: bytes, piece: bytes) -> None:
+    async with open_door(helpdesk, idle=QUICKLY, silence=QUICKLY, bytes_per_second=1000) as (_, port):
+        answer, seconds = await in_thread(dripped, port, before, piece)
+
+    assert answer.startswith("421 4.4.2")
+    assert seconds < 3
+
+
+async def test_whoever_is_slow_but_steady_is_served(helpdesk: Helpdesk) -> None:
+    def send(port: int) -> str:
+        with start(port) as dialogue:
+            dialogue.say(b"DATA")
+            for _ in range(20):  # a second, more than twice the time that silence has
+                assert not dialogue.answers_within(0.05)
+                dialogue.send(b"x" * 998 + b"\r\n")
+            return dialogue.say(b".")
+
+    async with open_door(helpdesk, idle=QUICKLY, silence=QUICKLY, bytes_per_second=1000) as (_, port):
+        assert (await in_thread(send, port)).startswith("250")
+
+
+async def test_whoever_never_reads_is_cut_off(helpdesk: Helpdesk) -> None:
+    def shout(port: int) -> None:
+        with socket.create_connection((GOOD, port), timeout=0.3) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            try:
+                while True:
+                    connection.sendall(b"HELP\r\n" * 1000)
+            except TimeoutError:
+                assert connection.fileno() > 0
+            except ConnectionError:
+                return
+            connection.settimeout(10)
+            with pytest.raises(ConnectionError):
+                while True:
+                    connection.sendall(b"HELP\r\n" * 1000)
+
+    async with open_door(helpdesk, idle=QUICKLY) as (door, port):
+        await in_thread(shout, port)
+        await eventually(lambda: at_most(door, 0))
+
+
+# What is said
+
+
+async def test_broken_clients_are_parted_with(helpdesk: Helpdesk) -> None:
+    def stumble(port: int) -> list[str]:
+        with Dialogue(port) as dialogue:
+            dialogue.reply()
+            dialogue.say(b"EHLO sender.example")
+            return [dialogue.say(b"RCPT TO:<x@y.cz>")[:3] for _ in range(10)] + [dialogue.reply()[:9]]
+
+    async with open_door(helpdesk, errors=9) as (_, port):
+        assert await in_thread(stumble, port) == [*["503"] * 10, "421 4.7.0"]
+
+
+async def test_of_recipients_a_hundred_are_taken_and_the_others_sent_again(helpdesk: Helpdesk) -> None:
+    def ask() -> list[str]:
+        with start(helpdesk.mail_port) as dialogue:
+            answers = [dialogue.say(b"RCPT TO:<support+%d@disqua.example>" % number) for number in range(MAX_RECIPIENTS + 1)]
+            return [answer[:9] for answer in (*answers, dialogue.data(MAIL))]
+
+    answers = await in_thread(ask)
+
+    assert answers == [*["250 2.1.5"] * (MAX_RECIPIENTS - 1), "452 4.5.3", "452 4.5.3", "250 2.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (b"MAIL FROM:<jan@firma.cz> SIZE=%d" % (MAX_BYTES + 1), "552"),
+        (b"MAIL FROM:<" + b"a" * 500 + b"@firma.cz>", "250"),
+        (b"NOOP " + b"x" * 508, "250"),
+        (b"NOOP " + b"x" * 2100, "500"),
+        (b"x" * 5_000_000, "500"),
+        (b"MAIL FROM:<" + b"(" * 1500, "553|451|501"),
+        (b"VRFY support@disqua.example", "252"),
+        (b"EXPN staff", "502"),
+        (b"AUTH PLAIN AGEAYg==", "538"),
+        (b"STARTTLS", "454"),
+        (b"BDAT 5 LAST", "500"),
+        (b"\xff\x00\x80", "500"),
+        (b"", "500"),
+    ],
+)
+async def test_no_command_ends_the_dialogue(helpdesk: Helpdesk, command: bytes, answer: str) -> None:
+    def ask() -> tuple[str, str]:
+        with Dialogue(helpdesk.mail_port) as dialogue:
+            dialogue.reply()
+            dialogue.say(b"EHLO sender.example")
+            return dialogue.say(command), dialogue.say(b"NOOP")
+
+    answered, after = await in_thread(ask)
+
+    assert re.match(answer, answered), answered
+    assert after.startswith("250")
+
+
+async def test_a_message_that_breaks_off_is_not_stored_and_comes_again(helpdesk: Helpdesk) -> None:
+    def break_off(content: bytes) -> None:
+        with start(helpdesk.mail_port) as dialogue:
+            dialogue.say(b"DATA")
+            dialogue.send(content)
+
+    await in_thread(break_off, MAIL)
+    assert await helpdesk.tickets() == []
+
+    await in_thread(break_off, MAIL + b"\r\n.\r\n")
+    answers = await asyncio.gather(*(in_thread(deliver, helpdesk.mail_port) for _ in range(2)))
+
+    assert {answer[:3] for answer in answers} == {"250"}
+    assert len(await helpdesk.tickets()) == 1
