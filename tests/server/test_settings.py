@@ -50,6 +50,8 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
         "mails_per_sender_and_hour": 500,
         "mail_connections": 500,
         "mail_connections_per_client": 200,
+        "log_retention_days": None,
+        "raw_mail_retention_days": None,
     }
 
 
@@ -72,6 +74,8 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
         ("HELP_URL", "https://help.example/crm", "https://help.example/crm"),
         ("LOG_LEVEL", "debug", LogLevel.DEBUG),
         ("MAILS_PER_SENDER_AND_HOUR", "20", 20),
+        ("LOG_RETENTION_DAYS", "30", 30),
+        ("RAW_MAIL_RETENTION_DAYS", "365", 365),
         ("REDIS_URL", "", None),
         ("ENV", "", Environment.DEVELOPMENT),
     ],
@@ -95,6 +99,8 @@ WRONG = [
     ("HELP_URL", "javascript:alert(1)"),
     ("LOG_LEVEL", "loud"),
     ("MAILS_PER_SENDER_AND_HOUR", "0"),
+    ("LOG_RETENTION_DAYS", "0"),
+    ("RAW_MAIL_RETENTION_DAYS", "36501"),
     ("DATA_DIR", "/dev/null"),
 ]
 ALSO_WRONG = [
