@@ -123,7 +123,11 @@ class LookupClient:
 
     async def _exchange(self, question: Question, heard: Heard) -> None:
         request = httpx.Request(
-            "POST", target(question.url), headers=_headers(question), content=_body(question), extensions={"heard": heard}
+            "POST",
+            target(question.url),
+            headers=_headers(question),
+            content=_body(question),
+            extensions={"heard": heard, "asking_for": question.workspace_id},
         )
         async with aclosing(await self._wire.handle_async_request(request)) as response:
             heard.status, heard.headers = response.status_code, response.headers

@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from concurrent.futures import Future
+from contextlib import ExitStack
+from contextvars import ContextVar
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from threading import Thread
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -22,11 +25,17 @@ if TYPE_CHECKING:
 
     from aiohttp.connector import AddrInfoType
 
+    from domain.identity import WorkspaceId
+
     Address = IPv4Address | IPv6Address
     Network = IPv4Network | IPv6Network
     Resolved = list[tuple[int, str]]
 
-RESOLVING_AT_ONCE: Final = 64
+RESOLVING_AT_ONCE: Final = 256
+RESOLVING_AT_ONCE_PER_WORKSPACE: Final = 16
+
+asking_for: ContextVar[WorkspaceId | None] = ContextVar("asking_for", default=None)
+"""The workspace whose names are resolved: aiohttp tells a resolver the name alone."""
 
 _SPECIAL: Final = tuple(
     map(
@@ -105,15 +114,17 @@ def _wrapped(address: IPv6Address) -> Iterator[IPv4Address]:
 class GuardedResolver(AbstractResolver):
     """Resolves names in threads of its own and refuses a name when any of its addresses is not allowed.
 
-    A thread that hangs in getaddrinfo cannot be stopped, so those who ask for one name share one thread,
-    and neither the event loop's executor nor the end of the process depends on it.
+    A thread that hangs in getaddrinfo cannot be stopped, and it outlives the lookup by many seconds. So a workspace has
+    a share of the threads, those of it who ask for one name share one, and who has given up waiting starts none;
+    neither the event loop's executor nor the end of the process depends on them.
     """
 
     def __init__(self, guard: Guard, names: Callable[[str], Resolved]) -> None:
         self._guard = guard
         self._names = names
-        self._slots = asyncio.Semaphore(RESOLVING_AT_ONCE)
-        self._under_way: dict[str, asyncio.Task[Resolved]] = {}
+        self._threads = asyncio.Semaphore(RESOLVING_AT_ONCE)
+        self._shares: WeakValueDictionary[WorkspaceId | None, asyncio.Semaphore] = WeakValueDictionary()
+        self._under_way: dict[tuple[WorkspaceId | None, str], asyncio.Future[Resolved]] = {}
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
         """All addresses of a name, of both families; raises BlockedAddress, or gaierror when there are none."""
@@ -128,21 +139,30 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Stop waiting for names."""
-        tasks = tuple(self._under_way.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        waiting = tuple(self._under_way.values())
+        for future in waiting:
+            future.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _found(self, host: str) -> Resolved:
-        task = self._under_way.get(host)
-        if task is None:
-            task = self._under_way[host] = asyncio.create_task(self._look_up_in_thread(host))
-            task.add_done_callback(lambda _: self._under_way.pop(host))
-        return await asyncio.shield(task)
+        asked = (asking_for.get(), host)
+        if asked not in self._under_way:
+            await self._begin(asked)
+        return await asyncio.shield(self._under_way[asked])
 
-    async def _look_up_in_thread(self, host: str) -> Resolved:
-        async with self._slots:
-            return await asyncio.wrap_future(_in_thread(partial(self._names, host)))
+    async def _begin(self, asked: tuple[WorkspaceId | None, str]) -> None:
+        """Start a thread for this name as soon as there is room, unless somebody was quicker."""
+        workspace_id, host = asked
+        share = self._shares.setdefault(workspace_id, asyncio.Semaphore(RESOLVING_AT_ONCE_PER_WORKSPACE))
+        with ExitStack() as room:
+            for places in (share, self._threads):
+                await places.acquire()
+                room.callback(places.release)
+            if asked not in self._under_way:
+                room.callback(self._under_way.pop, asked)
+                self._under_way[asked] = asyncio.wrap_future(_in_thread(partial(self._names, host)))
+                leave = room.pop_all().close
+                self._under_way[asked].add_done_callback(lambda _: leave())
 
 
 def look_up(host: str) -> Resolved:

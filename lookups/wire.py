@@ -25,6 +25,8 @@ from aiohttp.helpers import _EXC_SENTINEL
 from httpx_aiohttp.transport import AiohttpResponseStream
 from yarl import URL
 
+from lookups.guard import asking_for
+
 if TYPE_CHECKING:
     import ssl
 
@@ -80,7 +82,10 @@ def target(url: str) -> httpx.URL:
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """Sends a request as it is, once, to addresses that the guard allows; `extensions["heard"]` listens to the answer."""
+    """Sends a request as it is, once, to addresses that the guard allows.
+
+    `extensions["heard"]` listens to the answer, and names are resolved for the workspace `extensions["asking_for"]`.
+    """
 
     def __init__(self, guard: Guard, resolver: AbstractResolver, tls: ssl.SSLContext) -> None:
         self._session = aiohttp.ClientSession(
@@ -94,6 +99,7 @@ class Wire(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Returns when the head of the final answer is there; aiohttp's errors come through as they are."""
         listening = _listener.set(request.extensions["heard"])
+        asking = asking_for.set(request.extensions["asking_for"])
         try:
             response = await self._session.request(
                 request.method,
@@ -103,6 +109,7 @@ class Wire(httpx.AsyncBaseTransport):
                 allow_redirects=False,
             )
         finally:
+            asking_for.reset(asking)
             _listener.reset(listening)
         return httpx.Response(
             response.status, headers=response.raw_headers, stream=AiohttpResponseStream(response), request=request

@@ -29,7 +29,7 @@ from inbox.parse import Parser
 from inbox.receive import Reception
 from lookups.carrier import check_address
 from lookups.client import LookupClient
-from lookups.guard import Guard
+from lookups.guard import Guard, look_up
 from lookups.lanes import Lanes
 from lookups.queue import Queue
 from lookups.request import Dispatch
@@ -45,10 +45,11 @@ from server.settings import PREFIX, WrongSetting
 from server.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
+    from lookups.guard import Resolved
     from server.settings import Settings
 
 
@@ -74,9 +75,17 @@ class Parts:
     """Everything that runs in one process; building does no I/O, ``serving`` or ``working`` opens it."""
 
     def __init__(
-        self, settings: Settings, *, patience: timedelta = timedelta(seconds=6), spread: timedelta = timedelta(seconds=5)
+        self,
+        settings: Settings,
+        *,
+        patience: timedelta = timedelta(seconds=6),
+        spread: timedelta = timedelta(seconds=5),
+        names: Callable[[str], Resolved] = look_up,
     ) -> None:
-        """``patience`` is for readers of the API that take nothing; those who watch leave within ``spread`` at the end."""
+        """``patience`` is for readers of the API that take nothing; those who watch leave within ``spread`` at the end.
+
+        ``names`` resolves the hosts of endpoints, blocking.
+        """
         self.settings = settings
         self.spread = spread
         self._patience = patience
@@ -86,7 +95,7 @@ class Parts:
         self.updates = Updates(settings.redis_url)
         self.metrics = Metrics(self.database, lambda: self.updates.counts)
         self.guard = Guard(allowed_networks=settings.lookup_allowed_networks)
-        self.client = LookupClient(self.guard, ca_file=settings.lookup_ca_file)
+        self.client = LookupClient(self.guard, ca_file=settings.lookup_ca_file, names=names)
         self.runner = Runner(
             self.database,
             self.client,

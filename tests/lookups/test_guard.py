@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 import subprocess
 import sys
@@ -14,7 +15,15 @@ import pytest
 from domain.failure import Failure, FailureKind
 from domain.identity import EmailAddress, TicketId, WorkspaceId
 from lookups.client import LookupClient, Question
-from lookups.guard import RESOLVING_AT_ONCE, BlockedAddress, Guard, GuardedResolver, look_up
+from lookups.guard import (
+    RESOLVING_AT_ONCE,
+    RESOLVING_AT_ONCE_PER_WORKSPACE,
+    BlockedAddress,
+    Guard,
+    GuardedResolver,
+    asking_for,
+    look_up,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,29 +213,55 @@ async def test_those_who_ask_for_one_name_share_one_thread() -> None:
     assert [answer for answer in found[1:] if not isinstance(answer, list)] == []
 
 
-async def test_names_that_hang_leave_room_for_others_up_to_a_bound() -> None:
-    release, asked, at_once = threading.Event(), [], []
+async def test_names_that_hang_leave_room_for_others_up_to_the_share_of_a_workspace() -> None:
+    release, asked = threading.Event(), list[str]()
 
     def hangs_unless_good(host: str) -> Found:
         asked.append(host)
-        at_once.append(sum(thread.name == "name resolution" for thread in threading.enumerate()))
         if host != "good.example":
             release.wait()
         return [(socket.AF_INET, "93.184.216.34")]
 
     resolver = GuardedResolver(Guard(), hangs_unless_good)
-    hanging = [asyncio.create_task(resolver.resolve(f"{number}.example")) for number in range(RESOLVING_AT_ONCE - 1)]
-    await _until(lambda: len(asked) == RESOLVING_AT_ONCE - 1)
+    share = RESOLVING_AT_ONCE_PER_WORKSPACE
+    hanging = [asyncio.create_task(resolver.resolve(f"{number}.example")) for number in range(share - 1)]
+    await _until(lambda: len(asked) == share - 1)
     good = await resolver.resolve("good.example", 443)
     hanging += [asyncio.create_task(resolver.resolve(f"further-{number}.example")) for number in range(10)]
-    await _until(lambda: len(asked) == RESOLVING_AT_ONCE + 1)
+    await _until(lambda: len(asked) == share + 1)
+    neighbours = await asyncio.create_task(resolver.resolve("good.example", 443), context=_context_of(WorkspaceId(UUID(int=3))))
+    given_up = hanging.pop()
+    given_up.cancel()
     release.set()
     await asyncio.gather(*hanging)
     await resolver.close()
 
-    assert [result["host"] for result in good] == ["93.184.216.34"]
+    assert [result["host"] for result in good] == [result["host"] for result in neighbours] == ["93.184.216.34"]
+    assert len(asked) == share + 10
+    assert "further-9.example" not in asked
+
+
+async def test_all_workspaces_together_have_a_bound_of_threads() -> None:
+    release, asked = threading.Event(), list[str]()
+
+    def hangs(host: str) -> Found:
+        asked.append(host)
+        release.wait()
+        return []
+
+    resolver = GuardedResolver(Guard(), hangs)
+    hanging = [
+        asyncio.create_task(resolver.resolve(f"{number}.example"), context=_context_of(WorkspaceId(UUID(int=number))))
+        for number in range(RESOLVING_AT_ONCE + 10)
+    ]
+    await _until(lambda: len(asked) == RESOLVING_AT_ONCE)
+    threads = sum(thread.name == "name resolution" for thread in threading.enumerate())
+    release.set()
+    await asyncio.gather(*hanging)
+    await resolver.close()
+
+    assert threads == RESOLVING_AT_ONCE
     assert len(asked) == RESOLVING_AT_ONCE + 10
-    assert max(at_once[: RESOLVING_AT_ONCE + 1]) <= RESOLVING_AT_ONCE + 1  # the good one's thread may still be ending
 
 
 async def test_a_name_without_an_address_is_no_internal_fault() -> None:
@@ -272,6 +307,13 @@ def _question(url: str) -> Question:
 def _names(*addresses: str) -> Callable[[str], Found]:
     """A name server that gives these addresses for every name."""
     return lambda _: [(socket.AF_INET6 if ":" in address else socket.AF_INET, address) for address in addresses]
+
+
+def _context_of(workspace_id: WorkspaceId) -> contextvars.Context:
+    """The context of one who asks for this workspace."""
+    context = contextvars.copy_context()
+    context.run(asking_for.set, workspace_id)
+    return context
 
 
 async def _never(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from domain.identity import Role, WorkspaceId, support_address
+from lookups.guard import look_up
 from server.app import MailDoor, Parts, utc_now
 from server.serve import Server
 from server.settings import load_settings
@@ -18,8 +19,10 @@ from tests.stage.front_end import PATIENCE, FrontEnd
 from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from lookups.guard import Resolved
 
 SUPPORT = "support@disqua.example"
 
@@ -134,11 +137,12 @@ async def open_helpdesk(
     lmtp: bool = False,
     patience: timedelta = timedelta(seconds=6),
     spread: timedelta = timedelta(0),
+    names: Callable[[str], Resolved] = look_up,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[Helpdesk]:
     """Serve on free ports until the block ends."""
     defaults = {"data_dir": data_dir, "lookup_allowed_networks": ["127.0.0.0/8"]}
-    parts = Parts(load_settings(_env_file=None, **(defaults | settings)), patience=patience, spread=spread)
+    parts = Parts(load_settings(_env_file=None, **(defaults | settings)), patience=patience, spread=spread, names=names)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(parts, listener, MailDoor(port=0, lmtp=lmtp))
     serving = asyncio.create_task(server.run_until_stopped())
