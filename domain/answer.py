@@ -232,27 +232,29 @@ class _CustomerReader:
         if not isinstance(value, dict):
             self._warn("fields", "an object of names and values", value)
             return ()
-        fields = [
-            Field(self._field_key(key, index), text)
-            for index, (key, item) in enumerate(value.items())
-            if (text := self._field_value(key, index, item)) is not None
-        ]
+        fields = []
+        for index, (key, item) in enumerate(value.items()):
+            path, anonymous = self._field_path(key, index)
+            text = self._field_value(path, anonymous, item)
+            if text is not None:
+                fields.append(Field(self._field_key(path, anonymous, key), text))
         if len(fields) > MAX_FIELDS:
             self.warnings.append(AnswerWarning("fields", f"at most {MAX_FIELDS} fields", "object", f"of {len(fields)}"))
         return tuple(fields[:MAX_FIELDS])
 
-    def _field_key(self, key: str, index: int) -> str:
-        path, anonymous = self._field_path(key, index)
+    def _field_key(self, path: str, anonymous: str, key: str) -> str:
         return self._cut(path, self._clean(path, key, anonymous), MAX_KEY, anonymous, "key")
 
-    def _field_value(self, key: str, index: int, value: Any) -> str | None:  # noqa: ANN401
-        path, anonymous = self._field_path(key, index)
+    def _field_value(self, path: str, anonymous: str, value: Any) -> str | None:  # noqa: ANN401
         if value is None:
             self._warn(path, "a text", value, anonymous)
             return None
         return self._text(path, value, MAX_VALUE, anonymous)
 
     def _field_path(self, key: str, index: int) -> tuple[str, str]:
+        """Where a warning about this field points; no matter what, once no more are listed: there may be thousands."""
+        if len(self.warnings) >= _MAX_LISTED_WARNINGS:
+            return "", ""
         return f"fields.{self._shown(key)}", f"fields[{index}]"
 
     def _text(self, path: str, value: Any, limit: int, anonymous: str | None = None) -> str | None:  # noqa: ANN401
