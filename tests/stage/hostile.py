@@ -249,6 +249,7 @@ CASES: Final[dict[str, Case]] = {
     "TLS on a plain port": Case(says(b"\x15\x03\x01\x00\x02\x02\x46"), "ERROR", "PROTOCOL"),
     "length and chunks": Case(says(chunked(_NOT_FOUND, headers="Content-Length: 16\r\n")), "ERROR", "PROTOCOL", 200),
     "two lengths": Case(says(answer(headers="Content-Length: 17\r\n")), "ERROR", "PROTOCOL", 200),
+    "broken chunk later": Case(goes_on(b"", [chunked(_NOT_FOUND, end=b""), b"zz\r\n"], pause=0.05), "ERROR", "PROTOCOL", 200),
     "broken chunk": Case(says(chunked(end=b"zz\r\n")), "ERROR", "PROTOCOL", 200),
     "header of 200 KB": Case(says(answer(headers=f"X: {'x' * 200_000}\r\n")), "ERROR", "PROTOCOL", 200),
     "1,000 headers": Case(says(answer(headers=_MESS)), "ERROR", "PROTOCOL", 200),
