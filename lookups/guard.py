@@ -159,7 +159,7 @@ class GuardedResolver(AbstractResolver):
                 await places.acquire()
                 room.callback(places.release)
             if asked not in self._under_way:
-                room.callback(self._under_way.pop, asked)
+                room.callback(self._under_way.pop, asked, None)
                 self._under_way[asked] = asyncio.wrap_future(_in_thread(partial(self._names, host)))
                 leave = room.pop_all().close
                 self._under_way[asked].add_done_callback(lambda _: leave())

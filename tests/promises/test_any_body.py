@@ -24,7 +24,7 @@ from domain.identity import EmailAddress, TicketId, WorkspaceId
 from lookups.client import LookupClient, Question
 from lookups.guard import Guard
 from tests.stage.bodies import bodies
-from tests.stage.crm import open_crm, response
+from tests.stage.crm import response
 from tests.stage.helpdesk import PANELS, Helpdesk, open_helpdesk
 from tests.stage.waiting import eventually
 
@@ -117,14 +117,13 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(crm: Crm, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
     """Over each kind of database in turn."""
     async with AsyncExitStack() as stack:
         settings: dict[str, Any] = {}
         if database_kind == "postgresql":
             postgres: PostgreSQL = request.getfixturevalue("postgres")
             settings["database_url"] = postgres.url(stack.enter_context(postgres.database()))
-        crm = await stack.enter_async_context(open_crm())
         helpdesk = await stack.enter_async_context(open_helpdesk(tmp_path / "data", **settings))
         for number in range(CONNECTORS):
             await helpdesk.connect(crm.url(f"/{number}"), str(number), linkTemplate=TEMPLATE)
@@ -242,12 +241,6 @@ def test_any_body_is_an_answer_that_keeps_the_limits_or_a_documented_failure(siz
     assert answers > count / 10
     figure("bodies tried", count)
     figure("answers among them", answers)
-
-
-@pytest.fixture
-async def crm() -> AsyncIterator[Crm]:
-    async with open_crm() as opened:
-        yield opened
 
 
 async def code_of(client: LookupClient, crm: Crm, body: bytes) -> str | None:
