@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, NewType, Self
 from uuid import UUID
 
 from domain.connector import ConnectorSettings
@@ -24,6 +24,10 @@ class AuditAction(StrEnum):
     CONNECTOR_CREATED = "CONNECTOR_CREATED"
     CONNECTOR_UPDATED = "CONNECTOR_UPDATED"
     CONNECTOR_DELETED = "CONNECTOR_DELETED"
+    SECRET_ROTATED = "SECRET_ROTATED"  # noqa: S105 - the name of a deed, not a secret
+    SECRET_RESTORED = "SECRET_RESTORED"  # noqa: S105 - the same
+    SIGNING_KEY_ISSUED = "SIGNING_KEY_ISSUED"
+    SIGNING_DISABLED = "SIGNING_DISABLED"
     LOOKUPS_REFRESHED = "LOOKUPS_REFRESHED"
     REQUESTER_FORGOTTEN = "REQUESTER_FORGOTTEN"
 
@@ -46,6 +50,11 @@ class Deed:
     """The settings that changed, by name alone."""
     ticket_id: TicketId | None = None
     erased: Erased | None = None
+
+    @classmethod
+    def to(cls, connector: Connector, action: AuditAction, *, members: tuple[str, ...] = ()) -> Self:
+        """What was done to one connector."""
+        return cls(action=action, connectors=(NamedConnector(connector.id, connector.name),), members=members)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,12 @@ def check_settings(settings: ConnectorSettings, secret: Secret | None, policy: E
         raise InvalidConnector(problems)
 
 
+def check_secret_value(field: str, secret: Secret) -> None:
+    """Raise InvalidConnector unless a header can carry the secret."""
+    if problems := _problem(field, _header_value_problem(secret.reveal())):
+        raise InvalidConnector(problems)
+
+
 def check_room(existing: int) -> None:
     """Raise InvalidConnector when the workspace has as many connectors as it may have."""
     if existing >= MAX_CONNECTORS:
@@ -104,13 +110,24 @@ class Upheaval:
 
     forgets_failures: bool
     drops_answers: bool
+    drops_previous_secret: bool
+    drops_signing: bool
 
 
 def upheaval(before: ConnectorSettings, after: ConnectorSettings, *, secret_changed: bool) -> Upheaval:
-    """A new URL, header or secret makes old failures meaningless; a new URL makes old answers so, too."""
+    """A new URL, header or secret makes old failures meaningless; a new URL makes old answers so, too.
+
+    What was made for one origin is not kept for another: neither the previous secret nor the signing keys.
+    """
     url_changed = before.lookup_url != after.lookup_url
     header_changed = before.secret_header_name != after.secret_header_name
-    return Upheaval(forgets_failures=url_changed or header_changed or secret_changed, drops_answers=url_changed)
+    origin_changed = not same_origin(before.lookup_url, after.lookup_url)
+    return Upheaval(
+        forgets_failures=url_changed or header_changed or secret_changed,
+        drops_answers=url_changed,
+        drops_previous_secret=origin_changed or header_changed or secret_changed,
+        drops_signing=origin_changed,
+    )
 
 
 class Unchanged(Enum):
@@ -144,6 +161,12 @@ def same_origin(one: str, other: str) -> bool:
         return _origin(one) == _origin(other)
     except ValueError:
         return False
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a lookup URL as one text: the same for all URLs of one origin."""
+    scheme, host, port = _origin(url)
+    return f"{scheme}://{host}:{port}"
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -44,17 +44,11 @@ class Secret:
         Of "Bearer abc…" the part after the scheme is hidden alone, too.
         Linear in the length of ``text``, because strangers choose it.
         """
-        pieces, rest = [], 0
-        for start, end in _merged(self._echoes_in(text, _LAYERS)):
-            pieces += [text[rest:start], DOTS]
-            rest = end
-        return "".join([*pieces, text[rest:]])
+        return hide_all((self,), text)
 
     def hide_torn_end(self, text: str) -> str:
         """Hide what is left of an echo at the end of a text that was cut off, from eight characters on."""
-        whole = _TORN_ESCAPE.sub("", text)
-        starts = [*self._torn_starts(whole)]
-        return f"{whole[: min(starts)]}{DOTS}" if starts else text
+        return hide_torn_ends((self,), text)
 
     def _torn_starts(self, text: str) -> Iterator[int]:
         yield from _torn(self._echoes, text)
@@ -87,6 +81,22 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("A secret is never pickled.")
+
+
+def hide_all(secrets: Iterable[Secret], text: str) -> str:
+    """Replace every one of the secrets in ``text`` by dots, where they overlap, too."""
+    pieces, rest = [], 0
+    for start, end in _merged(span for secret in secrets for span in secret._echoes_in(text, _LAYERS)):  # noqa: SLF001 - of this file
+        pieces += [text[rest:start], DOTS]
+        rest = end
+    return "".join([*pieces, text[rest:]])
+
+
+def hide_torn_ends(secrets: Iterable[Secret], text: str) -> str:
+    """Hide what is left of an echo of any of the secrets at the end of a text that was cut off."""
+    whole = _TORN_ESCAPE.sub("", text)
+    starts = [start for secret in secrets for start in secret._torn_starts(whole)]  # noqa: SLF001 - of this file
+    return f"{whole[: min(starts)]}{DOTS}" if starts else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ _ACTIONS = {
     "CONNECTOR_CREATED": "A connector was made.",
     "CONNECTOR_UPDATED": "Settings of a connector changed; see members.",
     "CONNECTOR_DELETED": "A connector was deleted, with its answers and its log.",
+    "SECRET_ROTATED": "A new secret was put in force, after the endpoint had answered with it.",
+    "SECRET_RESTORED": "The secret before was put in force again.",
+    "SIGNING_KEY_ISSUED": "Requests are signed, with a key that is new.",
+    "SIGNING_DISABLED": "Requests are no longer signed.",
     "LOOKUPS_REFRESHED": "Connectors were asked again about the requester of a ticket.",
     "REQUESTER_FORGOTTEN": "A requester was forgotten; see erased. Nobody can tell from here who it was.",
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from strawberry.dataloader import DataLoader
 
+from domain.credentials import CredentialStanding
 from domain.panel import Panel, compose_panel
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _BATCH = 500  # SQLite takes a limited number of variables
 _TRACK = 100
+_NOTHING = CredentialStanding()  # of a connector that has just been deleted
 
 
 class MessagePage(NamedTuple):
@@ -41,6 +43,17 @@ class Loaders:
             self._load_track_records,
             cache=False,  # a socket that watches goes on with the same ones
         )
+
+        self.credentials: DataLoader[ConnectorId, CredentialStanding] = DataLoader(
+            self._load_credentials,
+            max_batch_size=_BATCH,
+            cache=False,  # a mutation in the same operation may have changed them
+        )
+
+    async def _load_credentials(self, connector_ids: list[ConnectorId]) -> list[CredentialStanding]:
+        async with self._context.services.database.reading(self._context.workspace_id) as store:
+            standings = await store.credentials.standings(connector_ids, self._context.services.now())
+        return [standings.get(connector_id, _NOTHING) for connector_id in connector_ids]
 
     async def _load_panels(self, ticket_ids: list[TicketId]) -> list[list[Panel]]:
         async with self._context.services.database.reading(self._context.workspace_id) as store:

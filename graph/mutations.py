@@ -16,6 +16,7 @@ from domain.lookup import Occasion
 from domain.panel import compose_panel
 from domain.secret import Secret
 from domain.ticket import Requester, one_line, storable
+from graph import rotation, signing
 from graph.context import Info
 from graph.erasure import ForgetRequesterResult, forget_requester
 from graph.errors import InvalidInput, NotFound
@@ -110,7 +111,9 @@ class UpdateConnectorInput:
     position: Maybe[int | None] = strawberry.field(description=_POSITION)
 
 
-@strawberry.type(description="Everything that can be changed. Nothing here waits for an endpoint but testConnector.")
+@strawberry.type(
+    description="Everything that can be changed. Nothing here waits for an endpoint but testConnector and rotateSecret."
+)
 class Mutation:
     """The roots of changing."""
 
@@ -198,8 +201,7 @@ class Mutation:
                 position=await store.connectors.last_position() if input.position is None else input.position,
             )
             connector = await create_connector(store, settings, secret, policy=services.endpoint_policy, now=services.now())
-            deed = Deed(action=AuditAction.CONNECTOR_CREATED, connectors=(NamedConnector(connector.id, connector.name),))
-            await store.audit.add(info.context.caller, deed, services.now())
+            await store.audit.add(info.context.caller, Deed.to(connector, AuditAction.CONNECTOR_CREATED), services.now())
         await services.updates.announce(info.context.workspace_id, CONNECTORS)
         return Connector.of(connector)
 
@@ -226,8 +228,7 @@ class Mutation:
             if changed and empty:
                 raise InvalidConnector(empty)
             if before and changed and (members := changed_members(before, changed, secret_given=isinstance(secret, Secret))):
-                named = (NamedConnector(changed.id, changed.name),)
-                deed = Deed(action=AuditAction.CONNECTOR_UPDATED, connectors=named, members=members)
+                deed = Deed.to(changed, AuditAction.CONNECTOR_UPDATED, members=members)
                 await store.audit.add(info.context.caller, deed, services.now())
         if not changed:
             return _NO_CONNECTOR
@@ -246,8 +247,7 @@ class Mutation:
             if connector is None:
                 return _NO_CONNECTOR
             await store.connectors.delete(connector.id)
-            deed = Deed(action=AuditAction.CONNECTOR_DELETED, connectors=(NamedConnector(connector.id, connector.name),))
-            await store.audit.add(info.context.caller, deed, services.now())
+            await store.audit.add(info.context.caller, Deed.to(connector, AuditAction.CONNECTOR_DELETED), services.now())
         await services.updates.announce(info.context.workspace_id, CONNECTORS)
         return ConnectorDeleted(id=strawberry.ID(str(connector_id)))
 
@@ -279,6 +279,11 @@ class Mutation:
             info.context.workspace_id, ConnectorId(connector_id), address
         )
         return LookupTrial.of(trial) if trial else _NO_CONNECTOR
+
+    rotate_secret = rotation.rotate_secret
+    restore_secret = rotation.restore_secret
+    issue_signing_key = signing.issue_signing_key
+    disable_signing = signing.disable_signing
 
 
 def _address(text: str, field: str) -> EmailAddress | InvalidInput:

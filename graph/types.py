@@ -18,6 +18,7 @@ from domain.lookup import LookupStatus, LookupTrigger
 from domain.panel import Locale, Panel
 from domain.verification import SenderVerification
 from graph.context import Info
+from graph.credentials import ConnectorSecret, ConnectorSigning
 from graph.health import ConnectorHealth
 from graph.loaders import MessagePage
 from graph.pages import After, Connection, First, check_first, id_after
@@ -421,6 +422,20 @@ class Connector:
     def health(self) -> ConnectorHealth:
         """Its figures are read only where they are selected."""
         return ConnectorHealth.of(self.source)
+
+    @strawberry.field(
+        permission_classes=[MayConfigure], description="What may be shown of the secret; null when there is none. For admins."
+    )
+    async def secret(self, info: Info) -> ConnectorSecret | None:
+        """Fingerprint and times."""
+        return ConnectorSecret.of((await info.context.loaders.credentials.load(self.source.id)).secret)
+
+    @strawberry.field(
+        permission_classes=[MayConfigure], description="The signing of its requests; null when they are not signed. For admins."
+    )
+    async def signing(self, info: Info) -> ConnectorSigning | None:
+        """Fingerprint and times."""
+        return ConnectorSigning.of((await info.context.loaders.credentials.load(self.source.id)).signing)
 
     @strawberry.field(permission_classes=[MayConfigure], description="The log, newest first.")
     async def lookups(self, info: Info, first: First = 10, after: After = None) -> Connection[Lookup]:

@@ -11,6 +11,7 @@ import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
@@ -21,12 +22,13 @@ from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, Tra
 from domain.answer import AnswerWarning, Reading, read_answer
 from domain.failure import Failure, FailureKind
 from domain.lookup import BUDGET, Outcome
+from domain.secret import hide_all, hide_torn_ends
 from domain.ticket import storable
 from lookups.guard import BlockedAddress, GuardedResolver, look_up
 from lookups.wire import Heard, Wire, target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from domain.identity import EmailAddress, TicketId, WorkspaceId
     from domain.secret import Secret
     from lookups.guard import Guard, Resolved
+    from lookups.signature import Signing
 
 MAX_BODY: Final = 65_536
 """Bytes of an answer."""
@@ -52,6 +55,14 @@ class Question:
     email: EmailAddress
     ticket_id: TicketId
     workspace_id: WorkspaceId
+    signing: Signing | None = None
+    also_hidden: Secret | None = None
+    """Not sent, and hidden all the same."""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What is hidden in all that the endpoint says."""
+        return tuple(secret for secret in (self.secret, self.also_hidden) if secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,22 +122,23 @@ class LookupClient:
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server provokes is an outcome
             failed = failure_kind(error)
         duration = timedelta(seconds=self._clock() - started)
-        reading = _read(heard, failed, question.secret)
+        reading = _read(heard, failed, question.secrets)
         return Reply(
             outcome=reading if isinstance(reading, Failure) else reading.answer,
             http_status=heard.status,
             duration=duration,
             warnings=() if isinstance(reading, Failure) else reading.warnings,
-            response=_as_text(heard, question.secret),
+            response=_as_text(heard, question.secrets),
             retry_after=_retry_after(heard),
         )
 
     async def _exchange(self, question: Question, heard: Heard) -> None:
+        body = _body(question)
         request = httpx.Request(
             "POST",
             target(question.url),
-            headers=_headers(question),
-            content=_body(question),
+            headers=_headers(question, body),
+            content=body,
             extensions={"heard": heard, "asking_for": question.workspace_id},
         )
         async with aclosing(await self._wire.handle_async_request(request)) as response:
@@ -166,7 +178,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _headers(question: Question) -> dict[str, str]:
+def _headers(question: Question, body: bytes) -> dict[str, str]:
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Disqua-CRM-Connector/1.0",
@@ -176,7 +188,7 @@ def _headers(question: Question) -> dict[str, str]:
     }
     if question.header_name is not None and question.secret is not None:
         headers[question.header_name] = question.secret.reveal()
-    return headers
+    return headers | (question.signing.headers(body) if question.signing and question.signing.keys else {})
 
 
 def _body(question: Question) -> bytes:
@@ -189,11 +201,11 @@ def _body(question: Question) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def _read(heard: Heard, failed: FailureKind | None, secret: Secret | None) -> Reading | Failure:
+def _read(heard: Heard, failed: FailureKind | None, secrets: Sequence[Secret]) -> Reading | Failure:
     kind = _verdict(heard, failed)
     if kind is not None:
         return Failure(kind, heard.status)
-    reading = read_answer(bytes(heard.body), hide=secret.hide_in if secret else str)
+    reading = read_answer(bytes(heard.body), hide=partial(hide_all, secrets))
     return replace(reading, http_status=heard.status) if isinstance(reading, Failure) else reading
 
 
@@ -226,9 +238,7 @@ def _retry_after(heard: Heard) -> RetryAfter | None:
     return None
 
 
-def _as_text(heard: Heard, secret: Secret | None) -> str | None:
-    """The body for the log: storable, and without the secret."""
+def _as_text(heard: Heard, secrets: Sequence[Secret]) -> str | None:
+    """The body for the log: storable, and without the secrets."""
     text = storable(heard.body[:MAX_BODY].decode("utf-8", "replace"))
-    if secret is not None:
-        text = secret.hide_torn_end(secret.hide_in(text))
-    return text or None
+    return hide_torn_ends(secrets, hide_all(secrets, text)) or None

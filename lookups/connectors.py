@@ -46,19 +46,29 @@ async def change_connector(
         return None
     settings = changed_settings(current, changes, secret)
     check_settings(settings, secret if isinstance(secret, Secret) else None, policy)
-    undone = upheaval(current, settings, secret_changed=await _secret_changes(store, current, settings, secret))
+    secret_changed = await _secret_changes(store, current, settings, secret)
+    undone = upheaval(current, settings, secret_changed=secret_changed)
     await store.connectors.save(connector_id, settings, now)
-    if isinstance(secret, Secret):
-        await store.connectors.save_secret(connector_id, secret)
+    if isinstance(secret, Secret) and secret_changed:
+        await store.credentials.save_secret(connector_id, secret, now)
+    if undone.drops_previous_secret:
+        await store.credentials.forget_previous_secret(connector_id)
+    if undone.drops_signing:
+        await store.credentials.stop_signing(connector_id)
     if undone.forgets_failures:
-        await store.lookups.interrupt(connector_id, now)
-        await store.answers.forget_failures(connector_id)
-        await store.connectors.save_health(connector_id, Working(now))
+        await forget_failures(store, connector_id, now)
     if undone.drops_answers:
         await store.answers.drop(connector_id)
     if current.log_results and not settings.log_results:
         await store.lookups.forget_responses(connector_id)
     return await store.connectors.get(connector_id)
+
+
+async def forget_failures(store: WorkspaceStore, connector_id: ConnectorId, now: datetime) -> None:
+    """Undo what came of settings that are gone: failures, the pause that they led to, and lookups under way."""
+    await store.lookups.interrupt(connector_id, now)
+    await store.answers.forget_failures(connector_id)
+    await store.connectors.save_health(connector_id, Working(now))
 
 
 async def _secret_changes(
@@ -67,6 +77,6 @@ async def _secret_changes(
     if secret is UNCHANGED or not isinstance(secret, Secret):
         return current.has_secret != settings.has_secret
     try:
-        return secret != await store.connectors.secret(current.id)
+        return secret != await store.credentials.secret(current.id)
     except SecretUnreadable:
         return True

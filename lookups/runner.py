@@ -18,6 +18,7 @@ from domain.identity import TicketId
 from domain.lookup import LookupTrigger, status_of
 from lookups.client import Question, Reply
 from lookups.health import note_outcome, tell_turn
+from lookups.signature import Signing
 from lookups.trace import continuing, tracer
 from lookups.updates import CONNECTORS, requester_topic
 from persistence.database import DatabaseAway
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from domain.health import RetryAfter
     from domain.identity import ConnectorId, EmailAddress, WorkspaceId
     from domain.lookup import LookupStatus
+    from domain.secret import Secret
     from lookups.client import LookupClient
     from lookups.updates import Updates
     from persistence.database import Database
@@ -52,6 +54,17 @@ class Prepared:
     question: Question | Failure
     more: bool
     """Whether others wait behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A secret to try in place of the one in force, and what follows an answer, in the transaction that logs it.
+
+    Whatever changes the connector's URL, header or secret meanwhile ends its open lookups, this one too: then nothing follows.
+    """
+
+    secret: Secret
+    answered: Callable[[WorkspaceStore], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,65 +125,79 @@ class Runner:
             with tracer.start_as_current_span("ask the endpoint", kind=SpanKind.CLIENT):
                 reply = await self._reply(prepared.question)
             span.set_attribute("disqua.status", str(status_of(reply.outcome)))
-            more = await self._save_patiently(claim, _ending(reply), reply.retry_after)
+            more = await self._save_patiently(claim, _ending(reply), retry_after=reply.retry_after)
         return more is not False
 
     async def interrupt(self, claim: Claim) -> None:
         """End a lookup whose process died; nobody knows how long it asked."""
         await self._save(claim, Ending(outcome=Failure(FailureKind.INTERRUPTED)))
 
-    async def try_out(self, workspace_id: WorkspaceId, connector_id: ConnectorId, email: EmailAddress) -> Trial | None:
+    async def try_out(
+        self, workspace_id: WorkspaceId, connector_id: ConnectorId, email: EmailAddress, *, candidate: Candidate | None = None
+    ) -> Trial | None:
         """Ask now, apart from all other lookups, and store no answer; None for an unknown connector."""
         async with self._database.workspace(workspace_id, power_safe=False) as store:
             connector = await store.connectors.get(connector_id)
             if connector is None:
                 return None
             claim = await store.lookups.claim_test(connector_id, email, self._now())
-            question = await self._question(store, claim)
+            question = await self._question(store, claim, candidate)
         reply = await self._reply(question)
-        if await self._save_patiently(claim, _ending(reply), None) is None:
+        if await self._save_patiently(claim, _ending(reply), candidate=candidate) is None:
             reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration)
         return Trial(connector, _as_logged(reply, connector))
 
-    async def _question(self, store: WorkspaceStore, claim: Claim) -> Question | Failure:
+    async def _question(self, store: WorkspaceStore, claim: Claim, candidate: Candidate | None = None) -> Question | Failure:
         connector = await store.connectors.get(claim.connector_id)
         assert connector is not None  # noqa: S101 - its lookups are deleted with it
+        now = self._now()
         if not self._plain_http and urlsplit(connector.lookup_url).scheme == "http":
             return Failure(FailureKind.BLOCKED_ADDRESS)
         try:
-            secret = await store.connectors.secret(claim.connector_id)
+            credentials = await store.credentials.carried(claim.connector_id, now, note_use=candidate is None)
         except SecretUnreadable as error:
             _log.error("secret unreadable", connector_id=str(claim.connector_id), reason=str(error))
             return Failure(FailureKind.SECRET_UNREADABLE)
-        return Question(
+        assert credentials is not None  # noqa: S101 - read with the connector
+        question = Question(
             url=connector.lookup_url,
             header_name=connector.secret_header_name,
-            secret=secret,
+            secret=credentials.secret,
             email=claim.email,
             ticket_id=claim.ticket_id or _NO_TICKET,
             workspace_id=claim.workspace_id,
+            signing=Signing(lookup_id=claim.lookup_id, keys=credentials.signing_keys, at=now),
         )
+        return question if candidate is None else _asked_with(candidate, question)
 
     async def _reply(self, question: Question | Failure) -> Reply:
         if isinstance(question, Failure):
             return Reply(outcome=question)
         return await self._client.ask(question)
 
-    async def _save_patiently(self, claim: Claim, ending: Ending, retry_after: RetryAfter | None) -> bool | None:
+    async def _save_patiently(
+        self, claim: Claim, ending: Ending, *, retry_after: RetryAfter | None = None, candidate: Candidate | None = None
+    ) -> bool | None:
         """Store an outcome that is known already, even if the database is away for as long as the claim holds; as ``_save``."""
         tried_before = False
         for pause in _PAUSES:
             try:
-                return await self._save(claim, ending, retry_after, tried_before=tried_before)
+                return await self._save(claim, ending, retry_after=retry_after, candidate=candidate, tried_before=tried_before)
             except DatabaseAway:
                 if self._now() + timedelta(seconds=pause) >= claim.until:
                     raise
                 tried_before = True
                 await self._sleep(pause)
-        return await self._save(claim, ending, retry_after, tried_before=tried_before)
+        return await self._save(claim, ending, retry_after=retry_after, candidate=candidate, tried_before=tried_before)
 
     async def _save(
-        self, claim: Claim, ending: Ending, retry_after: RetryAfter | None = None, *, tried_before: bool = False
+        self,
+        claim: Claim,
+        ending: Ending,
+        *,
+        retry_after: RetryAfter | None = None,
+        candidate: Candidate | None = None,
+        tried_before: bool = False,
     ) -> bool | None:
         """Store the outcome, and tell whether other lookups of the workspace wait; None when it was interrupted meanwhile.
 
@@ -188,6 +215,8 @@ class Runner:
             if finished and claim.trigger is not LookupTrigger.TEST:
                 await store.answers.record(claim.connector_id, claim.email, ending.outcome, saved_at)
                 health = await note_outcome(store, connector, claim, ending.outcome, now=saved_at, retry_after=retry_after)
+            if finished and candidate is not None and not isinstance(ending.outcome, Failure):
+                await candidate.answered(store)
             more = await store.lookups.any_queued()
         turned = tell_turn(connector, health, claim, ending.outcome)
         topics = [CONNECTORS] if turned or not finished else []  # of one that was found nobody knows what it turned
@@ -206,6 +235,13 @@ class Runner:
             duration_ms=None if ending.duration is None else round(ending.duration / timedelta(milliseconds=1)),
         )
         return more
+
+
+def _asked_with(candidate: Candidate, question: Question) -> Question | Failure:
+    """The question with another secret; the one in force may be echoed, too, by an endpoint that compares the two."""
+    if question.secret is None:
+        return Failure(FailureKind.INTERRUPTED)
+    return replace(question, secret=candidate.secret, also_hidden=question.secret)
 
 
 def _ending(reply: Reply) -> Ending:

@@ -12,7 +12,7 @@ from domain.answer import Answer, Badge, BadgeColor, Customer, Field, Found, Not
 from domain.failure import Failure, FailureKind
 from domain.identity import TicketId
 from domain.lookup import Outcome, Standing, StoredAnswer
-from persistence.connectors import connector_from
+from persistence.connectors import COLUMNS, connector_from
 from persistence.tables import answers, connectors, lookups, tickets
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _all_standings() -> Select[*tuple[Any, ...]]:
     return (
         select(
             tickets.c.id.label("ticket_id"),
-            *(column.label(f"{_CONNECTOR}{column.name}") for column in connectors.c),
+            *(column.label(f"{_CONNECTOR}{column.name}") for column in COLUMNS),
             answers.c.found,
             answers.c.customer,
             answers.c.fetched_at,

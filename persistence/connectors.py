@@ -1,18 +1,16 @@
-"""The connectors of a workspace and, apart from them, their secrets."""
+"""The connectors of a workspace."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from domain.connector import MAX_POSITION, Connector, ConnectorSettings
-from domain.errors import SecretUnreadable
 from domain.health import Failing, Health, Paused, Working
 from domain.identity import ConnectorId
-from domain.secret import Secret
-from persistence.encryption import Place
+from persistence.credentials import CREDENTIAL_COLUMNS, WITHOUT_SECRET, sealed_secret
 from persistence.tables import connectors, new_id
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from domain.identity import WorkspaceId
+    from domain.secret import Secret
     from persistence.encryption import KeyRing
 
 _HOUR = timedelta(hours=1)
@@ -30,8 +29,14 @@ _THIS = (
     connectors.c.workspace_id == bindparam("workspace", type_=connectors.c.workspace_id.type),
     connectors.c.id == bindparam("connector", type_=connectors.c.id.type),
 )
-_GET = select(connectors).where(*_THIS)  # made once, as what each lookup asks for
-_SECRET = select(connectors.c.secret).where(*_THIS)
+COLUMNS: Final = tuple(
+    column
+    for column in connectors.c
+    if column.name not in CREDENTIAL_COLUMNS or column is connectors.c.secret  # which tells whether there is one
+)
+"""What `connector_from` reads."""
+
+_GET = select(*COLUMNS).where(*_THIS)  # made once, as what each lookup asks for
 
 
 class ConnectorStore:
@@ -45,7 +50,7 @@ class ConnectorStore:
     async def all(self) -> list[Connector]:
         """Every connector in panel order, the disabled ones too."""
         statement = (
-            select(connectors)
+            select(*COLUMNS)
             .where(connectors.c.workspace_id == self._workspace_id)
             .order_by(connectors.c.position, connectors.c.id)
         )
@@ -73,7 +78,8 @@ class ConnectorStore:
         values = {
             "id": connector_id,
             "workspace_id": self._workspace_id,
-            "secret": self._sealed(connector_id, secret),
+            "secret": sealed_secret(self._keys, self._workspace_id, connector_id, secret) if secret else None,
+            "secret_changed_at": now if secret else None,
             "created_at": now,
             "updated_at": now,
         }
@@ -84,18 +90,8 @@ class ConnectorStore:
 
     async def save(self, connector_id: ConnectorId, settings: ConnectorSettings, now: datetime) -> None:
         """Replace the settings; ``settings`` have been checked. The secret goes when they say there is none."""
-        values = _columns(settings) | {"updated_at": now} | ({} if settings.has_secret else {"secret": None})
+        values = _columns(settings) | {"updated_at": now} | ({} if settings.has_secret else WITHOUT_SECRET)
         await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(values))
-
-    async def save_secret(self, connector_id: ConnectorId, secret: Secret) -> None:
-        """Replace the secret."""
-        values = {"secret": self._sealed(connector_id, secret)}
-        await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(values))
-
-    async def secret(self, connector_id: ConnectorId) -> Secret | None:
-        """The secret in the clear, None when there is none; raises SecretUnreadable."""
-        stored = (await self._connection.execute(_SECRET, self._named(connector_id))).scalar()
-        return None if stored is None else Secret(self._keys.decrypt(stored, _place(self._workspace_id, connector_id)))
 
     async def save_health(self, connector_id: ConnectorId, health: Health) -> None:
         """Replace what is known of how the endpoint fares."""
@@ -110,36 +106,6 @@ class ConnectorStore:
 
     def _named(self, connector_id: ConnectorId) -> dict[str, UUID]:
         return {"workspace": self._workspace_id, "connector": connector_id}
-
-    def _sealed(self, connector_id: ConnectorId, secret: Secret | None) -> bytes | None:
-        return self._keys.encrypt(secret.reveal(), _place(self._workspace_id, connector_id)) if secret else None
-
-
-class SecretStore:
-    """Every stored secret, for the rotation of keys."""
-
-    def __init__(self, connection: AsyncConnection, keys: KeyRing) -> None:
-        self._connection = connection
-        self._keys = keys
-
-    async def rotate(self) -> tuple[int, list[ConnectorId]]:
-        """Encrypt every secret under the primary key: how many were, and the connectors whose secret did not open."""
-        statement = select(connectors.c.id, connectors.c.workspace_id, connectors.c.secret)
-        rows = (await self._connection.execute(statement.where(connectors.c.secret.is_not(None)))).all()
-        rotated, unreadable = 0, []
-        for row in rows:
-            place = _place(row.workspace_id, row.id)
-            try:
-                plain = self._keys.decrypt(row.secret, place)
-            except SecretUnreadable:
-                unreadable.append(ConnectorId(row.id))
-                continue
-            if self._keys.is_current(row.secret):
-                continue
-            sealed = self._keys.encrypt(plain, place)
-            await self._connection.execute(update(connectors).where(connectors.c.id == row.id).values(secret=sealed))
-            rotated += 1
-        return rotated, unreadable
 
 
 def connector_from(row: Row[*tuple[Any, ...]], prefix: str = "") -> Connector:
@@ -194,7 +160,3 @@ def _columns(settings: ConnectorSettings) -> dict[str, Any]:
         "enabled": settings.enabled,
         "position": settings.position,
     }
-
-
-def _place(workspace_id: WorkspaceId, connector_id: ConnectorId) -> Place:
-    return Place(workspace_id, connectors.name, connector_id, connectors.c.secret.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 import re
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12  # the size that NIST SP 800-38D, 8.2 recommends
 _KEY_BYTES: Final = 32
+_FINGERPRINT_DIGITS: Final = 12
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -31,10 +33,13 @@ class Place:
     table: str
     row_id: UUID
     column: str
+    origin: str | None = None
+    """Where the value may be sent, for one that is bound to that, too."""
 
     def associated_data(self, key_id: str) -> bytes:
         """The bytes that are authenticated beside the ciphertext."""
-        return f"v{_VERSION}|{key_id}|{self.workspace_id}|{self.table}|{self.row_id}|{self.column}".encode()
+        place = f"v{_VERSION}|{key_id}|{self.workspace_id}|{self.table}|{self.row_id}|{self.column}"
+        return (place if self.origin is None else f"{place}|{self.origin}").encode()
 
 
 class KeyRing:
@@ -46,6 +51,7 @@ class KeyRing:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.primary = next(iter(keys))
+        self._fingerprints = hmac.digest(keys[self.primary], b"fingerprints of secrets, v1", "sha256")
 
     def __repr__(self) -> str:
         return f"KeyRing({', '.join(self._ciphers)})"
@@ -87,6 +93,15 @@ class KeyRing:
         except InvalidTag as error:
             message = f"key {key_id} does not open {place.table}.{place.column} of {place.row_id}"
             raise SecretUnreadable(message) from error
+
+    def fingerprint(self, plain: str, place: Place) -> str:
+        """Twelve hex digits that tell a value of this row from another.
+
+        Keyed by the primary key: who has only the fingerprint, or the whole database without the keys, cannot try guesses
+        against it, however weak the value. A new primary key changes it.
+        """
+        text = f"{place.workspace_id}|{place.table}|{place.row_id}|{plain}"
+        return hmac.digest(self._fingerprints, text.encode(), "sha256").hex()[:_FINGERPRINT_DIGITS]
 
     def is_current(self, stored: bytes) -> bool:
         """Whether this was encrypted under the primary key."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from persistence.aging import AgedRows, AgingStore
 from persistence.answers import AnswerStore
 from persistence.audit import AuditStore
-from persistence.connectors import ConnectorStore, SecretStore
+from persistence.connectors import ConnectorStore
+from persistence.credentials import CredentialStore, EveryCredential
 from persistence.lookups import LookupStore, OpenLookups
 from persistence.messages import MessageStore
 from persistence.requesters import RequesterStore
@@ -31,6 +32,7 @@ class WorkspaceStore:
         self.tickets = TicketStore(connection, workspace_id)
         self.messages = MessageStore(connection, workspace_id)
         self.connectors = ConnectorStore(connection, workspace_id, keys)
+        self.credentials = CredentialStore(connection, workspace_id, keys)
         self.lookups = LookupStore(connection, workspace_id)
         self.answers = AnswerStore(connection, workspace_id)
         self.requesters = RequesterStore(connection, workspace_id)
@@ -48,6 +50,6 @@ class OperatorStore:
     def __init__(self, connection: AsyncConnection, keys: KeyRing) -> None:
         self.workspaces = WorkspaceDirectory(connection)
         self.lookups = OpenLookups(connection)
-        self.secrets = SecretStore(connection, keys)
+        self.credentials = EveryCredential(connection, keys)
         self.revocations = RevocationList(connection)
         self.aged = AgedRows(connection)

@@ -109,7 +109,7 @@ class RawMessageRow(SQLModel, table=True):
 
 
 class ConnectorRow(SQLModel, table=True):
-    """How to ask one CRM; ``secret`` is encrypted and bound to this row."""
+    """How to ask one CRM; secrets and signing keys are encrypted, each bound to this row and its own column."""
 
     __tablename__ = "connectors"
     __table_args__ = (UniqueConstraint("id", "workspace_id"),)
@@ -131,6 +131,15 @@ class ConnectorRow(SQLModel, table=True):
     """When the present health began: with the first failure, with the pause, or with the success that ended either."""
     next_probe_at: datetime | None
     """Set while the endpoint is paused."""
+    secret_changed_at: datetime | None
+    secret_used_at: datetime | None
+    """To the minute, so that not every lookup writes it."""
+    previous_secret: bytes | None
+    previous_secret_until: datetime | None
+    signing_key: bytes | None
+    signing_changed_at: datetime | None
+    previous_signing_key: bytes | None
+    previous_signing_until: datetime | None
 
 
 class LookupRow(SQLModel, table=True):

@@ -260,7 +260,7 @@ def keys_rotate() -> None:
 
     async def rotate(database: Database) -> None:
         async with database.operator() as store:
-            rotated, unreadable = await store.secrets.rotate()
+            rotated, unreadable = await store.credentials.rotate()
         _errors.print(f"{rotated} secret{'' if rotated == 1 else 's'} encrypted anew.")
         if unreadable:
             names = ", ".join(str(connector_id) for connector_id in unreadable)

@@ -12,7 +12,7 @@ from domain.errors import DomainError, SecretUnreadable
 from lookups.streams import RedisUnfit, redis_version
 from persistence import migrations
 from persistence.database import DatabaseAway
-from server.app import check_redis_address, listen, open_database
+from server.app import check_redis_address, listen, open_database, utc_now
 from server.settings import Settings, WrongSetting, load_settings
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ async def _unreadable_secrets(database: Database) -> list[str]:
         async with database.reading(workspace.id) as store:
             for connector in await store.connectors.all():
                 try:
-                    await store.connectors.secret(connector.id)
+                    await store.credentials.carried(connector.id, utc_now(), note_use=False)
                 except SecretUnreadable:
                     unreadable.append(str(connector.id))
     return unreadable

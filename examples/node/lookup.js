@@ -1,11 +1,12 @@
 // Tells the helpdesk which customer an email address belongs to.
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import express from "express";
 
-const { LOOKUP_SECRET, LOOKUP_PORT = "8101", LOOKUP_DATABASE = join(import.meta.dirname, "customers.sqlite3") } = process.env;
+const { LOOKUP_SECRET, LOOKUP_SIGNING_KEY, LOOKUP_PORT = "8101" } = process.env;
+const { LOOKUP_DATABASE = join(import.meta.dirname, "customers.sqlite3") } = process.env;
 if (!LOOKUP_SECRET) {
   console.error("Set LOOKUP_SECRET to the header value that you gave the connector.");
   process.exit(1);
@@ -22,6 +23,20 @@ const checkSecret = (request, response, next) =>
   timingSafeEqual(digest(request.get("X-Api-Key") ?? ""), secretDigest)
     ? next()
     : response.status(401).json({ error: "X-Api-Key is missing or wrong." });
+
+// Whether the helpdesk signed exactly these bytes, and just now (standardwebhooks.com): what somebody recorded cannot be sent
+// again later. While the key is being changed there are two signatures, of the new key and of the old one.
+const SIGNED_SECONDS_AGO = 5 * 60;
+const signingKey = LOOKUP_SIGNING_KEY && Buffer.from(LOOKUP_SIGNING_KEY.replace(/^whsec_/, ""), "base64");
+function isSigned(request, body) {
+  const { "webhook-id": id = "", "webhook-timestamp": moment = "", "webhook-signature": signatures = "" } = request.headers;
+  if (!/^[0-9]{1,12}$/.test(moment) || Math.abs(Date.now() / 1000 - Number(moment)) > SIGNED_SECONDS_AGO) return false;
+  const signature = createHmac("sha256", signingKey).update(`${id}.${moment}.`, "latin1").update(body).digest("base64");
+  return signatures.split(" ").some((one) => timingSafeEqual(digest(one), digest(`v1,${signature}`)));
+}
+const checkSignature = (request, response, body) => {
+  if (signingKey && !isSigned(request, body)) throw Object.assign(new Error(), { type: "unsigned" });
+};
 
 const BADGES = { enterprise: ["Enterprise", "green"], business: ["Business", "blue"], trial: ["Trial", "yellow"] };
 
@@ -42,7 +57,7 @@ function answer(customer) {
 
 const app = express();
 app.disable("x-powered-by");
-app.post("/lookup", checkSecret, express.json({ limit: "16kb" }), (request, response) => {
+app.post("/lookup", checkSecret, express.json({ limit: "16kb", verify: checkSignature }), (request, response) => {
   const email = request.body?.email;
   if (typeof email !== "string") return response.status(400).json({ error: 'Send a JSON object with a string "email".' });
   response.json(answer(customerByEmail.get(email)));
@@ -51,6 +66,7 @@ app.all("/lookup", (request, response) => response.status(405).set("Allow", "POS
 app.use((request, response) => response.status(404).json({ error: "There is only POST /lookup." }));
 // Express knows an error handler by its four parameters. The message stays here: a parser's quotes the body, with the address.
 app.use((error, request, response, next) => {
+  if (error.type === "unsigned") return response.status(401).json({ error: "The signature is missing or wrong." });
   const status = error.status ?? 500;
   if (status >= 500) console.error("lookup failed:", error.code ?? error.name);
   response.status(status).json({ error: status === 400 ? "The body is not JSON." : STATUS_CODES[status] });

@@ -3,6 +3,7 @@
 declare(strict_types=1);
 
 const MAX_BODY = 16 * 1024;
+const SIGNED_SECONDS_AGO = 5 * 60; // at most: a request that somebody recorded cannot be sent again later
 const BADGES = ['enterprise' => ['Enterprise', 'green'], 'business' => ['Business', 'blue'], 'trial' => ['Trial', 'yellow']];
 
 // A PHP warning printed into the answer would break its JSON, and a stack trace would write the address into your log.
@@ -17,6 +18,20 @@ function respond(int $status, array $body): never
     http_response_code($status);
     header('Content-Type: application/json');
     exit(json_encode($body, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE));
+}
+
+// Whether the helpdesk signed exactly these bytes, and just now (standardwebhooks.com).
+function is_signed(string $key, string $body): bool
+{
+    $header = fn (string $name): string => $_SERVER["HTTP_WEBHOOK_$name"] ?? '';
+    $moment = $header('TIMESTAMP');
+    if (!preg_match('/^[0-9]{1,12}$/D', $moment) || abs(time() - (int) $moment) > SIGNED_SECONDS_AGO) {
+        return false;
+    }
+    $signature = hash_hmac('sha256', "{$header('ID')}.$moment.$body", base64_decode(substr($key, strlen('whsec_')), true), true);
+    $expected = 'v1,' . base64_encode($signature);
+    // While the key is being changed there are two, of the new key and of the old one.
+    return array_filter(explode(' ', $header('SIGNATURE')), fn (string $one): bool => hash_equals($expected, $one)) !== [];
 }
 
 function answer(array|false $customer): array
@@ -61,6 +76,10 @@ if (!hash_equals($secret, $_SERVER['HTTP_X_API_KEY'] ?? '')) {
 $body = file_get_contents('php://input', length: MAX_BODY + 1);
 if (strlen($body) > MAX_BODY) {
     respond(413, ['error' => 'The body is too large.']);
+}
+$signing_key = getenv('LOOKUP_SIGNING_KEY') ?: '';
+if ($signing_key !== '' && !is_signed($signing_key, $body)) {
+    respond(401, ['error' => 'The signature is missing or wrong.']);
 }
 $email = json_decode($body, true)['email'] ?? null;
 if (!is_string($email)) {

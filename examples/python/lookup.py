@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 import os
+import re
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 SECRET = os.environ.get("LOOKUP_SECRET", "").encode()
+SIGNING_KEY = base64.b64decode(os.environ.get("LOOKUP_SIGNING_KEY", "").removeprefix("whsec_"), validate=True)
+SIGNED_SECONDS_AGO = 5 * 60  # at most: a request that somebody recorded cannot be sent again later
 PORT = int(os.environ.get("LOOKUP_PORT", "8103"))
 DATABASE = Path(os.environ.get("LOOKUP_DATABASE", Path(__file__).with_name("customers.sqlite3"))).resolve()
 BADGES = {"enterprise": ("Enterprise", "green"), "business": ("Business", "blue"), "trial": ("Trial", "yellow")}
@@ -34,12 +39,25 @@ def lookup() -> Response:
     # A plain == would tell by its timing how many characters were right; bytes, because text that is not ASCII would raise.
     if not hmac.compare_digest(request.headers.get("X-Api-Key", "").encode("latin-1"), SECRET):
         abort(401, "X-Api-Key is missing or wrong.")
+    if SIGNING_KEY and not is_signed(request.get_data()):
+        abort(401, "The signature is missing or wrong.")
     question = request.get_json(force=True, silent=True)
     email = question.get("email") if isinstance(question, dict) else None
     if not isinstance(email, str):
         abort(400, 'Send a JSON object with a string "email".')
     # Not jsonify, which sorts the keys: the panel shows the fields in the order in which they come.
     return Response(json.dumps(answer(customer_by_email(email))), mimetype="application/json")
+
+
+def is_signed(body: bytes) -> bool:
+    """Whether the helpdesk signed exactly these bytes, and just now (standardwebhooks.com)."""
+    message, moment, signatures = (request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+    if not re.fullmatch("[0-9]{1,12}", moment) or abs(time.time() - int(moment)) > SIGNED_SECONDS_AGO:
+        return False
+    signature = hmac.digest(SIGNING_KEY, f"{message}.{moment}.".encode("latin-1") + body, "sha256")
+    expected = b"v1," + base64.b64encode(signature)
+    # While the key is being changed there are two, of the new key and of the old one.
+    return any(hmac.compare_digest(one.encode("latin-1"), expected) for one in signatures.split(" "))
 
 
 def customer_by_email(email: str) -> sqlite3.Row | None:

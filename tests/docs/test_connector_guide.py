@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import json
 import re
 import shutil
 import socket
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
 from domain.answer import MAX_DEPTH, BadgeColor, NotFound
 from domain.connector import MAX_CONNECTORS
 from domain.failure import Failure, FailureKind
-from domain.identity import Role
+from domain.identity import LookupId, Role
 from domain.lookup import BUDGET, PER_CONNECTOR, LookupStatus, LookupTrigger, Standing, StoredAnswer
 from domain.panel import Locale
+from domain.secret import Secret
 from lookups.client import MAX_BODY
+from lookups.signature import Signing
 from server.app import utc_now
 from tests.docs.desk import SECRET, comparable, environment_of_programs, panel_of, refusals_in, set_up, shell
 from tests.docs.page import GUIDE, REPOSITORY, Block, Operation, Row, code_in, number_in
@@ -85,6 +91,28 @@ async def test_the_request_is_the_one_that_the_guide_shows_byte_for_byte(desk: D
     sent = f"{request.head.decode()}\r\n\r\n{request.body.decode()}".replace(f"127.0.0.1:{desk.crm.port}", "crm.company.cz")
     head, body = shown.rstrip("\n").split("\n\n")
     assert desk.as_shown(sent) == "\r\n".join([*head.split("\n"), "", body])
+
+
+def test_the_signatures_that_the_guide_shows_are_those_of_its_request() -> None:
+    (request,) = [block.text for block in GUIDE.blocks if block.language == "http" and block.text.startswith("POST")]
+    (vectors,) = [block.json for block in GUIDE.blocks if block.language == "json" and '"webhook-id"' in block.text]
+    (shown,) = [block.text for block in GUIDE.blocks if block.text.startswith("webhook-signature: ")]
+    body = request.rstrip("\n").split("\n\n")[1].encode()
+    keys = [base64.b64decode(vector["key"].removeprefix("whsec_")) for vector in vectors["signatures"]]
+    signed = f"{vectors['webhook-id']}.{vectors['webhook-timestamp']}.".encode() + body
+
+    expected = [f"v1,{base64.b64encode(hmac.digest(key, signed, 'sha256')).decode()}" for key in keys]
+    ours = Signing(
+        lookup_id=LookupId(UUID(vectors["webhook-id"])),
+        keys=tuple(Secret(vector["key"]) for vector in vectors["signatures"]),
+        at=datetime.fromtimestamp(int(vectors["webhook-timestamp"]), UTC),
+    ).headers(body)
+
+    assert [vector["signature"] for vector in vectors["signatures"]] == expected
+    assert shown.strip() == f"webhook-signature: {' '.join(expected)}"
+    assert ours == {name: vectors[name] for name in ("webhook-id", "webhook-timestamp")} | {
+        "webhook-signature": " ".join(expected)
+    }
 
 
 def test_every_answer_of_an_endpoint_says_what_becomes_of_it() -> None:

@@ -13,7 +13,8 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,15 +26,17 @@ import pytest
 
 from domain.answer import Badge, BadgeColor, Customer, Field, Found, NotFound
 from domain.failure import Failure, FailureKind
-from domain.identity import EmailAddress, TicketId, WorkspaceId
+from domain.identity import EmailAddress, LookupId, TicketId, WorkspaceId
 from domain.secret import Secret
 from lookups.client import LookupClient, Question
 from lookups.guard import Guard
+from lookups.signature import Signing, new_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 SECRET = "s3cret-of-the-example"
+KEY, OTHER_KEY = new_signing_key(), new_signing_key()
 WRONG_SECRETS = [
     "s3cret-of-the-exampl",
     "s3cret-of-the-example5",
@@ -369,6 +372,63 @@ def test_php_without_a_secret_lets_nobody_in(tmp_path: Path, header: bytes | Non
     assert _error(response)
 
 
+@pytest.fixture(scope="session")
+def signing_endpoint(example: Example) -> Iterator[Endpoint]:
+    """The example, told of a signing key."""
+    with _started(example, LOOKUP_SIGNING_KEY=KEY.reveal()) as endpoint:
+        yield endpoint
+
+
+@pytest.mark.parametrize("keys", [(KEY,), (KEY, OTHER_KEY), (OTHER_KEY, KEY)])
+@pytest.mark.parametrize("ago", [timedelta(0), timedelta(minutes=4), timedelta(minutes=-4)])
+async def test_a_signature_of_its_key_lets_in_also_beside_another(
+    signing_endpoint: Endpoint, client: LookupClient, keys: tuple[Secret, ...], ago: timedelta
+) -> None:
+    question = _signed(_question(signing_endpoint, "jan.novak@company.cz"), keys, ago)
+
+    assert (await client.ask(question)).outcome == Found(CUSTOMERS["jan.novak@company.cz"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "ago"),
+    [((), timedelta(0)), ((OTHER_KEY,), timedelta(0)), ((KEY,), timedelta(minutes=6)), ((KEY,), timedelta(minutes=-6))],
+)
+async def test_without_a_signature_of_its_key_of_this_moment_nobody_is_let_in(
+    signing_endpoint: Endpoint, client: LookupClient, keys: tuple[Secret, ...], ago: timedelta
+) -> None:
+    question = _signed(_question(signing_endpoint, "jan.novak@company.cz"), keys, ago)
+
+    assert (await client.ask(question)).outcome == Failure(FailureKind.HTTP_STATUS, 401)
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("webhook-id", "another"),
+        ("webhook-timestamp", ""),
+        ("webhook-timestamp", "now"),
+        ("webhook-timestamp", "9" * 5000),
+        ("webhook-signature", ""),
+        ("webhook-signature", "v1,"),
+        ("webhook-signature", "v1a,é v1"),
+        ("X-Api-Key", "wrong"),
+    ],
+)
+def test_a_request_whose_signature_is_for_another_is_refused(signing_endpoint: Endpoint, header: str, value: str) -> None:
+    body = b'{"email": "jan.novak@company.cz"}'
+    headers = _signature(body) | {"X-Api-Key": SECRET, "Content-Type": "application/json"}
+
+    as_signed = httpx.post(signing_endpoint.url, content=body, headers=headers, trust_env=False)
+    other_body = httpx.post(signing_endpoint.url, content=body.replace(b"jan", b"eva"), headers=headers, trust_env=False)
+    encoded = {name.encode(): text.encode("latin-1") for name, text in (headers | {header: value}).items()}
+    other_header = httpx.post(signing_endpoint.url, content=body, headers=encoded, trust_env=False)
+
+    assert as_signed.status_code == 200
+    assert [refused.status_code for refused in (other_body, other_header)] == [401, 401]
+    assert _error(other_body)
+    assert _error(other_header)
+
+
 def test_an_index_finds_the_address() -> None:
     with closing(sqlite3.connect(":memory:")) as database:
         database.executescript((_EXAMPLES / "customers.sql").read_text(encoding="utf-8"))
@@ -395,6 +455,14 @@ def _question(endpoint: Endpoint, address: str, *, secret: str | None = SECRET) 
         ticket_id=TicketId(UUID(int=1)),
         workspace_id=WorkspaceId(UUID(int=2)),
     )
+
+
+def _signed(question: Question, keys: tuple[Secret, ...], ago: timedelta) -> Question:
+    return replace(question, signing=Signing(lookup_id=LookupId(UUID(int=3)), keys=keys, at=datetime.now(UTC) - ago))
+
+
+def _signature(body: bytes) -> dict[str, str]:
+    return Signing(lookup_id=LookupId(UUID(int=3)), keys=(KEY,), at=datetime.now(UTC)).headers(body)
 
 
 def _post(endpoint: Endpoint, body: bytes, *, secret: bytes | None = SECRET.encode()) -> httpx.Response:

@@ -35,6 +35,10 @@ FOR_ADMINS = {
     "Query.auditLog": "{ auditLog { nodes { id } } }",
     "Mutation.forgetRequester": 'mutation { forgetRequester(email: "jan@firma.cz") { __typename } }',
     "Mutation.testConnector": 'mutation { testConnector(id: "x", email: "x") { __typename } }',
+    "Mutation.rotateSecret": 'mutation { rotateSecret(id: "x", value: "x", email: "x") { __typename } }',
+    "Mutation.issueSigningKey": 'mutation { issueSigningKey(id: "x") { __typename } }',
+    "Mutation.disableSigning": 'mutation { disableSigning(id: "x") { __typename } }',
+    "Mutation.restoreSecret": 'mutation { restoreSecret(id: "x") { __typename } }',
 }
 
 
@@ -52,7 +56,14 @@ def fields_of_schema() -> Iterator[tuple[str, StrawberryField]]:
 def test_every_way_to_a_connector_is_for_admins_and_nothing_else_is() -> None:
     guarded = {place for place, field in fields_of_schema() if MayConfigure in field.permission_classes}
 
-    assert guarded == {*FOR_ADMINS, "Subscription.connectorHealth", "Connector.health", "Connector.lookups"}
+    assert guarded == {
+        *FOR_ADMINS,
+        "Subscription.connectorHealth",
+        "Connector.health",
+        "Connector.lookups",
+        "Connector.secret",
+        "Connector.signing",
+    }
 
 
 async def test_an_agent_is_forbidden_what_is_for_admins(helpdesk: Helpdesk, crm: Crm) -> None:

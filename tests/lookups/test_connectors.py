@@ -44,7 +44,7 @@ async def change(
 
 async def stored(room: Room, connector: Connector) -> tuple[Connector | None, Secret | None]:
     async with room.database.reading(room.workspace_id) as store:
-        return await store.connectors.get(connector.id), await store.connectors.secret(connector.id)
+        return await store.connectors.get(connector.id), await store.credentials.secret(connector.id)
 
 
 async def asked(room: Room, connector: Connector, ticket: Ticket) -> Standing:

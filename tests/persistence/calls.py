@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from domain.audit import AuditAction, Deed
+from domain.credentials import KEPT
 from domain.health import Failing
 from domain.identity import EmailAddress, Principal, Role, WorkspaceId
 from domain.lookup import LookupTrigger
@@ -61,8 +62,11 @@ class Rows:
 
 
 async def some_of_everything(store: WorkspaceStore) -> Rows:
-    """A connector with a secret, a line in its log, one lookup running and one queued, an answer and a failure since."""
-    connector = await connect(store, SECRET)
+    """A connector with secrets and signing keys, a line in its log, lookups running and queued, an answer and a failure since."""
+    connector = await connect(store, Secret("the one before"))
+    await store.credentials.rotate_secret(connector.id, SECRET, NOW)
+    for key in ("whsec_b2xk", "whsec_bmV3"):
+        await store.credentials.sign_with(connector.id, Secret(key), NOW)
     ended = await running(store, connector.id, EmailAddress("ended@firma.cz"))
     await store.lookups.finish(ended, Ending(outcome=FOUND, response="{}"), NOW)
     claim = await running(store, connector.id, JAN)
@@ -111,9 +115,17 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "connectors.last_position": lambda store, _: store.connectors.last_position(),
     "connectors.add": lambda store, _: connect(store, SECRET),
     "connectors.save": lambda store, rows: store.connectors.save(rows.connector.id, settings(name="Mine now"), NOW),
-    "connectors.save_secret": lambda store, rows: store.connectors.save_secret(rows.connector.id, Secret("mine now")),
-    "connectors.secret": lambda store, rows: store.connectors.secret(rows.connector.id),
     "connectors.save_health": lambda store, rows: store.connectors.save_health(rows.connector.id, Failing(NOW, 1)),
+    "credentials.save_secret": lambda store, rows: store.credentials.save_secret(rows.connector.id, Secret("mine now"), NOW),
+    "credentials.secret": lambda store, rows: store.credentials.secret(rows.connector.id),
+    "credentials.carried": lambda store, rows: store.credentials.carried(rows.connector.id, NOW, note_use=True),
+    "credentials.standings": lambda store, rows: store.credentials.standings([rows.connector.id], NOW),
+    "credentials.rotate_secret": lambda store, rows: store.credentials.rotate_secret(rows.connector.id, Secret("mine now"), NOW),
+    "credentials.restore_secret": lambda store, rows: store.credentials.restore_secret(rows.connector.id, NOW),
+    "credentials.forget_previous_secret": lambda store, rows: store.credentials.forget_previous_secret(rows.connector.id),
+    "credentials.sign_with": lambda store, rows: store.credentials.sign_with(rows.connector.id, Secret("whsec_bWluZQ=="), NOW),
+    "credentials.stop_signing": lambda store, rows: store.credentials.stop_signing(rows.connector.id),
+    "credentials.erase_lapsed": lambda store, _: store.credentials.erase_lapsed(NOW + KEPT),
     "connectors.delete": lambda store, rows: store.connectors.delete(rows.connector.id),
     "lookups.queue": lambda store, rows: store.lookups.queue(
         rows.connector.id, rows.ticket.id, STRANGER, LookupTrigger.VIEW, NOW

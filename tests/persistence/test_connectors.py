@@ -50,7 +50,7 @@ def sealed(back_door: BackDoor, connector_id: ConnectorId) -> bytes:
 
 async def secret_of(database: Database, workspace_id: WorkspaceId, connector_id: ConnectorId) -> Secret | None:
     async with database.reading(workspace_id) as store:
-        return await store.connectors.secret(connector_id)
+        return await store.credentials.secret(connector_id)
 
 
 @pytest.mark.parametrize("given", [settings(), EVERYTHING_SET, settings(cache_ttl=0 * HOUR)], ids=["bare", "full", "no ttl"])
@@ -116,7 +116,7 @@ async def test_saved_settings_leave_the_health_alone(database: Database, workspa
 async def test_an_unknown_connector_is_none(database: Database, workspace_id: WorkspaceId) -> None:
     async with database.workspace(workspace_id) as store:
         assert await store.connectors.get(NOBODY) is None
-        assert await store.connectors.secret(NOBODY) is None
+        assert await store.credentials.secret(NOBODY) is None
         assert not await store.connectors.delete(NOBODY)
 
 
@@ -143,11 +143,11 @@ async def test_the_last_position_is_behind_all_others_and_still_a_position(datab
 async def test_a_secret_comes_back_and_can_be_replaced(database: Database, workspace_id: WorkspaceId) -> None:
     async with database.workspace(workspace_id) as store:
         connector = await connect(store, SECRET)
-        before = await store.connectors.secret(connector.id)
+        before = await store.credentials.secret(connector.id)
 
-        await store.connectors.save_secret(connector.id, NEW_SECRET)
+        await store.credentials.save_secret(connector.id, NEW_SECRET, NOW)
 
-        assert (before, await store.connectors.secret(connector.id)) == (SECRET, NEW_SECRET)
+        assert (before, await store.credentials.secret(connector.id)) == (SECRET, NEW_SECRET)
 
 
 async def test_a_connector_without_secret_has_none(database: Database, workspace_id: WorkspaceId) -> None:
@@ -155,20 +155,20 @@ async def test_a_connector_without_secret_has_none(database: Database, workspace
         connector = await connect(store)
 
         assert not connector.has_secret
-        assert await store.connectors.secret(connector.id) is None
+        assert await store.credentials.secret(connector.id) is None
 
 
 async def test_settings_keep_the_secret_unless_they_say_that_there_is_none(database: Database, workspace_id: WorkspaceId) -> None:
     async with database.workspace(workspace_id) as store:
         connector = await connect(store, SECRET)
         await store.connectors.save(connector.id, replace(connector, name="Renamed"), NOW)
-        kept = await store.connectors.secret(connector.id)
+        kept = await store.credentials.secret(connector.id)
 
         await store.connectors.save(connector.id, replace(connector, secret_header_name=None, has_secret=False), NOW)
 
         saved = await store.connectors.get(connector.id)
         assert saved is not None
-        assert (kept, saved.has_secret, await store.connectors.secret(connector.id)) == (SECRET, False, None)
+        assert (kept, saved.has_secret, await store.credentials.secret(connector.id)) == (SECRET, False, None)
 
 
 async def test_deleting_a_connector_deletes_its_answers_and_log_and_no_others(
@@ -193,9 +193,9 @@ async def test_deleting_a_connector_deletes_its_answers_and_log_and_no_others(
 async def test_no_secret_stands_in_any_byte_of_the_files(database: Database, file: Path, workspace_id: WorkspaceId) -> None:
     async with database.workspace(workspace_id) as store:
         connector = await connect(store, SECRET)
-        await store.connectors.save_secret(connector.id, NEW_SECRET)
+        await store.credentials.save_secret(connector.id, NEW_SECRET, NOW)
     async with database.operator() as operator:
-        await operator.secrets.rotate()
+        await operator.credentials.rotate()
 
     while_open = bytes_on_disk(file)
     await database.close()
@@ -274,9 +274,9 @@ async def test_after_a_rotation_the_new_key_alone_opens_every_secret(
 
     rotating = open_database(KeyRing({"k2": NEW_KEY, "k1": OLD_KEY}))
     async with rotating.operator() as operator:
-        first = await operator.secrets.rotate()
+        first = await operator.credentials.rotate()
     async with rotating.operator() as operator:
-        second = await operator.secrets.rotate()
+        second = await operator.credentials.rotate()
 
     assert (first, second) == ((3, []), (0, []))
     afterwards = open_database(KeyRing({"k2": NEW_KEY}))
@@ -296,7 +296,7 @@ async def test_a_rotation_names_what_it_cannot_open_leaves_it_and_goes_on(
 
     rotating = open_database(KeyRing({"k2": NEW_KEY, "k1": OLD_KEY}))
     async with rotating.operator() as operator:
-        rotated = await operator.secrets.rotate()
+        rotated = await operator.credentials.rotate()
 
     assert rotated == (2, [unreadable.id])
     assert sealed(back_door, unreadable.id) == broken

@@ -280,7 +280,7 @@ async def test_an_operator_who_changes_secrets_is_alone(
         async with database.operator() as operator:
             writer = asyncio.create_task(_open(neighbour, workspace_id))
             await eventually(somebody_waits)
-            await operator.secrets.rotate()
+            await operator.credentials.rotate()
             assert not writer.done()
         await writer
 

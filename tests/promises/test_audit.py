@@ -10,6 +10,7 @@ import pytest
 
 from domain.identity import Role
 from tests.stage.back_door import BackDoor
+from tests.stage.crm import response
 from tests.stage.front_end import FrontEnd
 from tests.stage.helpdesk import CREATE_CONNECTOR, REFRESH, TICKET
 from tests.stage.waiting import in_thread
@@ -78,6 +79,29 @@ async def test_who_changed_which_connector_is_told_without_a_single_value(helpde
     doer = {"subject": claims["sub"], "name": claims["name"], "tokenId": claims["jti"]}
     assert [entry["actor"] for entry in written] == [doer] * 5
     assert not re.search(f"{SECRET}|{HEADER}|somewhere-quite-secret|ftp", str(written))
+
+
+ROTATE = 'mutation ($id: ID!) { rotateSecret(id: $id, value: "new-7f3a9c", email: "jan@firma.cz") { __typename } }'
+RESTORE = "mutation ($id: ID!) { restoreSecret(id: $id) { __typename } }"
+SIGN = "mutation ($id: ID!) { issueSigningKey(id: $id) { __typename } }"
+SIGN_NO_MORE = "mutation ($id: ID!) { disableSigning(id: $id) { __typename } }"
+
+
+async def test_who_gave_a_connector_another_secret_or_key_is_told_and_what_failed_is_not(helpdesk: Helpdesk, crm: Crm) -> None:
+    connector_id = await helpdesk.connect(crm.url(), secretHeaderName=HEADER, secretHeaderValue=SECRET)
+
+    await helpdesk.admin.ask(RESTORE, id=connector_id)
+    for deed in (ROTATE, RESTORE, SIGN, SIGN_NO_MORE):
+        await helpdesk.admin.ask(deed, id=connector_id)
+    crm.answers["/lookup"] = response(401, b"")
+    await helpdesk.admin.ask(ROTATE, id=connector_id)
+
+    written = await entries(helpdesk)
+    assert [entry["action"] for entry in reversed(written)] == [
+        "CONNECTOR_CREATED", "SECRET_ROTATED", "SECRET_RESTORED", "SIGNING_KEY_ISSUED", "SIGNING_DISABLED",
+    ]  # fmt: skip
+    assert {entry["connectors"][0]["id"] for entry in written} == {connector_id}
+    assert not re.search(f"{SECRET}|{HEADER}|new-7f3a9c", str(written))
 
 
 async def test_who_refreshed_what_is_told_and_whoever_only_looked_is_not(helpdesk: Helpdesk, crm: Crm) -> None:

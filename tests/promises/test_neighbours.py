@@ -52,6 +52,10 @@ ROWS = {
     "Mutation.updateConnector(id)": Row("connector", {"id": '"{id}"', "input": '{{name: "Mine"}}'}),
     "Mutation.deleteConnector(id)": Row("connector", {"id": '"{id}"'}),
     "Mutation.testConnector(id)": Row("connector", {"id": '"{id}"', "email": '"jan@firma.cz"'}),
+    "Mutation.rotateSecret(id)": Row("connector", {"id": '"{id}"', "value": '"mine"', "email": '"jan@firma.cz"'}),
+    "Mutation.restoreSecret(id)": Row("connector", {"id": '"{id}"'}),
+    "Mutation.issueSigningKey(id)": Row("connector", {"id": '"{id}"'}),
+    "Mutation.disableSigning(id)": Row("connector", {"id": '"{id}"'}),
     "Subscription.crmPanels(ticketId)": Row("ticket", {"ticketId": '"{id}"'}),
 }
 """Every place that takes an id. One that the schema gains needs a row here: what to call it with."""

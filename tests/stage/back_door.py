@@ -40,6 +40,13 @@ class BackDoor:
         with self._open() as connection:
             return connection.execute(_typed(statement, values), values).rowcount
 
+    @contextmanager
+    def holding(self, statement: str, **values: object) -> Iterator[None]:
+        """Keep the locks of a statement until the block ends."""
+        with self._open() as connection:
+            connection.execute(_typed(statement, values), values)
+            yield
+
     def take_away(self, table: str) -> None:
         """Let whoever needs the table find the database away: on PostgreSQL all of it, on SQLite that table."""
         if self.postgresql:

@@ -1,0 +1,113 @@
+"""Mutations that give a connector another secret."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from domain.credentials import why_not_rotated
+from domain.errors import InvalidAddress, Problem
+from domain.failure import Failure
+from domain.identity import ConnectorId, email_address
+from domain.secret import Secret
+from graph.context import Info
+from graph.errors import Error, InvalidInput, NotFound
+from graph.rights import MayConfigure
+from graph.types import Connector, LookupTrial, uuid_of
+from lookups import rotation
+from lookups.updates import CONNECTORS
+
+_NO_CONNECTOR = NotFound(message="There is no such connector.")
+
+_Id = Annotated[strawberry.ID, strawberry.argument(description="The connector's id.")]
+
+
+@strawberry.type(description="The endpoint answered with the new secret, and it is in force.")
+class SecretRotated:
+    """A receipt."""
+
+    connector: Connector = strawberry.field(description="The connector as it is now.")
+    trial: LookupTrial = strawberry.field(description="What the endpoint answered with the new secret.")
+
+
+@strawberry.type(description="The new secret brought no answer, so the old one stays in force.")
+class SecretNotRotated(Error):
+    """Why nothing was switched."""
+
+    trial: LookupTrial = strawberry.field(description="What came of asking with the new secret.")
+
+
+@strawberry.type(description="There is no previous secret: none was replaced, or more than 24 hours ago, or it was erased.")
+class NothingToRestore(Error):
+    """Nothing was changed."""
+
+
+RotateSecretResult = Annotated[
+    SecretRotated | SecretNotRotated | InvalidInput | NotFound,
+    strawberry.union("RotateSecretResult", description="Whether the new secret is in force, and what the endpoint said to it."),
+]
+RestoreSecretResult = Annotated[
+    Connector | NothingToRestore | NotFound,
+    strawberry.union("RestoreSecretResult", description="The connector as it is now, or why it did not change."),
+]
+
+
+@strawberry.mutation(
+    permission_classes=[MayConfigure],
+    description="Ask the endpoint with a new secret and put it in force if it answers (FOUND or NOT_FOUND); after anything else "
+    "the old one stays. The asking is logged like a test's. The old secret can be restored for 24 hours. Waits up to 3 seconds. "
+    "For admins.",
+)
+async def rotate_secret(
+    info: Info,
+    id: _Id,
+    value: Annotated[str, strawberry.argument(description="The new secret: printable ASCII, at most 4,096 characters.")],
+    email: Annotated[str, strawberry.argument(description="The address to ask about.")],
+) -> RotateSecretResult:
+    """Try a new secret and take it over."""
+    try:
+        address = email_address(email)
+    except InvalidAddress as error:
+        return InvalidInput.of([Problem("email", str(error))])
+    services, workspace_id, found = info.context.services, info.context.workspace_id, uuid_of(id)
+    connector_id = ConnectorId(found) if found else None
+    trial = connector_id and await rotation.rotate_secret(
+        services.database,
+        services.runner,
+        workspace_id,
+        connector_id,
+        value=Secret(value),
+        email=address,
+        actor=info.context.caller,
+        now=services.now,
+    )
+    if not trial:
+        return _NO_CONNECTOR
+    if isinstance(trial.reply.outcome, Failure):
+        return SecretNotRotated(message=why_not_rotated(trial.reply.outcome), trial=LookupTrial.of(trial))
+    await services.updates.announce(workspace_id, CONNECTORS)
+    async with services.database.reading(workspace_id) as store:
+        connector = await store.connectors.get(trial.connector.id) or trial.connector
+    return SecretRotated(connector=Connector.of(connector), trial=LookupTrial.of(trial))
+
+
+@strawberry.mutation(
+    permission_classes=[MayConfigure],
+    description="Go back to the secret before, within 24 hours; the present one then becomes the previous one. The endpoint is "
+    "not asked. For admins.",
+)
+async def restore_secret(info: Info, id: _Id) -> RestoreSecretResult:
+    """Let the secret and the one before it change places."""
+    services, workspace_id, found = info.context.services, info.context.workspace_id, uuid_of(id)
+    if not found:
+        return _NO_CONNECTOR
+    async with services.database.workspace(workspace_id) as store:
+        connector = await store.connectors.get(ConnectorId(found))
+        if connector is None:
+            return _NO_CONNECTOR
+        if not await rotation.restore_secret(store, connector, actor=info.context.caller, now=services.now()):
+            return NothingToRestore(message="There is no previous secret to go back to, or no longer.")
+        connector = await store.connectors.get(connector.id) or connector
+    await services.updates.announce(workspace_id, CONNECTORS)
+    return Connector.of(connector)
