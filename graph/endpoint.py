@@ -25,7 +25,7 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 from domain.identity import Right
 from graph.context import Context, Services
 from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, tidy_error
-from graph.limits import MAX_BODY_BYTES, MAX_OPERATIONS_PER_SOCKET, MAX_TOKENS
+from graph.limits import Limits
 from graph.socket import SocketAdapter, SocketHandler
 from persistence.database import DatabaseAway
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from domain.identity import Principal
 
-_INIT_TIMEOUT = timedelta(seconds=10)
 _CODE_OF_STATUS = {
     401: ErrorCode.UNAUTHENTICATED,
     403: ErrorCode.FORBIDDEN,
@@ -70,6 +69,7 @@ class Door:
     """Set when the server is about to stop: event streams would hold it up."""
     linger: Callable[[], float] = lambda: 0.0
     """How many seconds after that the next of them ends."""
+    limits: Limits = field(default_factory=Limits)
 
 
 class Endpoint(GraphQL[Context, None]):
@@ -84,8 +84,8 @@ class Endpoint(GraphQL[Context, None]):
             graphql_ide=None,
             allow_queries_via_get=False,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
-            connection_init_wait_timeout=_INIT_TIMEOUT,
-            max_subscriptions_per_connection=MAX_OPERATIONS_PER_SOCKET,
+            connection_init_wait_timeout=door.limits.init_timeout,
+            max_subscriptions_per_connection=door.limits.socket_operations,
             allowed_origins=door.allowed_origins,
         )
         self.services = services
@@ -98,7 +98,7 @@ class Endpoint(GraphQL[Context, None]):
             return
         context = Context(services=self.services, request_id=uuid4().hex)
         with suppress(ClientDisconnect):  # whoever went away, or takes nothing any more, needs no answer
-            response = await self._respond(Request(scope, _capped(receive)), context)
+            response = await self._respond(Request(scope, _capped(receive, self.door.limits.body_bytes)), context)
             response.headers["X-Request-Id"] = context.request_id
             try:
                 await response(scope, receive, _patient(send, self.door.patience))
@@ -170,7 +170,9 @@ class Endpoint(GraphQL[Context, None]):
             raise HTTPException(400, "`operationName` must be a string or null.")
         streaming = data.protocol == "sse"
         subscribing = (
-            _is_subscription(data.query, data.operation_name) if streaming or "subscription" in (data.query or "") else False
+            _is_subscription(data.query, data.operation_name, self.door.limits.tokens)
+            if streaming or "subscription" in (data.query or "")
+            else False
         )
         if subscribing and not streaming:
             raise HTTPException(
@@ -244,9 +246,9 @@ class Endpoint(GraphQL[Context, None]):
         await asyncio.sleep(self.door.linger())
 
 
-def _is_subscription(query: str | None, operation_name: str | None) -> bool:
+def _is_subscription(query: str | None, operation_name: str | None, max_tokens: int) -> bool:
     try:
-        operation = get_operation_ast(parse(query or "", no_location=True, max_tokens=MAX_TOKENS), operation_name)
+        operation = get_operation_ast(parse(query or "", no_location=True, max_tokens=max_tokens), operation_name)
     except GraphQLError:
         return False  # the executor will say what is wrong with it
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
@@ -278,7 +280,7 @@ async def _until(
         await stream.aclose()
 
 
-def _capped(receive: Receive) -> Receive:
+def _capped(receive: Receive, most: int) -> Receive:
     """Refuse a body before it is read whole."""
     received = 0
 
@@ -286,8 +288,8 @@ def _capped(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
-            raise HTTPException(413, f"The body may have at most {MAX_BODY_BYTES:,} bytes.")
+        if received > most:
+            raise HTTPException(413, f"The body may have at most {most:,} bytes.")
         return message
 
     return receive_capped

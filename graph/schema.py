@@ -15,11 +15,13 @@ from graphql import (
     Undefined,
     get_operation_ast,
 )
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from graph.deadline import Deadline
+from graph.documents import Documents, ReadDocument
 from graph.errors import BadRequest, Error, InvalidConnectorHandler, TidyErrors
-from graph.limits import MAX_TOKENS, RULES
+from graph.limits import Limits
 from graph.mutations import Mutation
 from graph.queries import Query
 from graph.subscriptions import Subscription
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from graphql.execution.executor import Executor
     from strawberry.types import ExecutionContext as Operation
 
-CACHED_DOCUMENTS = 1000
-
 
 class FreshContext(SchemaExtension):
     """Gives every operation a context of its own: on a socket they would share one, and its loaders would grow old."""
@@ -42,20 +42,6 @@ class FreshContext(SchemaExtension):
         context = self.execution_context.context
         over_socket = context.connection_params is not None
         self.execution_context.context = context.afresh(request_id=uuid4().hex if over_socket else None)
-        yield
-
-
-class SafeParserCache(ParserCache):
-    """The parser cache, but a syntax error is left to the parser that follows, which reports it over every transport."""
-
-    def on_parse(self) -> Iterator[None]:
-        """Look the document up, unless it does not parse."""
-        try:
-            self.execution_context.graphql_document = self.cached_parse_document(
-                self.execution_context.query, **self.execution_context.parse_options
-            )
-        except GraphQLError:
-            self.execution_context.graphql_document = None
         yield
 
 
@@ -102,8 +88,10 @@ def _input_values(schema: GraphQLSchema) -> Iterator[GraphQLArgument | GraphQLIn
                 yield from field.args.values()
 
 
-def build_schema(*, production: bool = False) -> strawberry.Schema:
+def build_schema(limits: Limits | None = None, *, production: bool = False) -> strawberry.Schema:
     """The whole schema; ``production`` takes suggestions out of error messages."""
+    limits = limits or Limits()
+    documents = Documents(limits, suggestions=not production)
     return _Schema(
         query=Query,
         mutation=Mutation,
@@ -114,11 +102,9 @@ def build_schema(*, production: bool = False) -> strawberry.Schema:
         extensions=[
             FreshContext,
             partial(TidyErrors, production=production),
-            partial(MaxTokensLimiter, MAX_TOKENS),
-            partial(AddValidationRules, list(RULES)),
-            partial(SafeParserCache, CACHED_DOCUMENTS),
-            partial(ValidationCache, CACHED_DOCUMENTS),
+            partial(ReadDocument, documents),
             NamedOperation,
+            partial(Deadline, limits.duration),
         ],
     )
 

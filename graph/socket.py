@@ -14,6 +14,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 
 from graph.context import Context
 from graph.errors import LimitExceeded, tidy_error
+from graph.pace import Pace
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
     def __init__(self, view: Any, request: WebSocket, response: WebSocket) -> None:  # noqa: ANN401 - the endpoint
         super().__init__(view, request, response)
+        self.limits = view.door.limits
         self._patience = view.door.patience
         self._connection = asyncio.current_task()
         self.let_go = False
@@ -68,9 +70,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """One socket from its handshake to its end."""
 
     _end: asyncio.Task[None] | None = None
+    _pace: Pace
 
     async def handle(self) -> None:
         """Serve until either side closes or the other takes nothing any more."""
+        burst = cast("SocketAdapter", self.websocket).limits.socket_messages
+        self._pace = Pace(burst=burst, per_second=burst / 2, clock=asyncio.get_running_loop().time)
         try:
             await super().handle()
         except asyncio.CancelledError:
@@ -81,7 +86,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 self._end.cancel()
 
     async def handle_message(self, message: Message) -> None:
-        """Take one message; one of the wrong shape closes the socket with 4400."""
+        """Take one message, not sooner than its turn; one of the wrong shape closes the socket with 4400.
+
+        Nothing more is read from the network meanwhile: a flood waits at its sender.
+        """
+        await asyncio.sleep(self._pace.step())
         problem = _problem(message)
         if problem is not None:
             await self.handle_invalid_message(problem)

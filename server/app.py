@@ -87,6 +87,7 @@ class Parts:
         ``names`` resolves the hosts of endpoints, blocking.
         """
         self.settings = settings
+        self.limits = settings.limits()
         self.spread = spread
         self._patience = patience
         self.database = open_database(settings)
@@ -201,8 +202,9 @@ class Parts:
             patience=self._patience,
             stopping=self.stopping,
             linger=self.linger,
+            limits=self.limits,
         )
-        return Endpoint(build_schema(production=self.settings.production), services, door)
+        return Endpoint(build_schema(self.limits, production=self.settings.production), services, door)
 
 
 def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:

@@ -19,6 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import InvalidState
 
 from server.app import create_app, listen, name_of
+from server.socket import SocketProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -36,7 +37,6 @@ _FINISHING_SECONDS = 4  # longer than a lookup
 _FLUSHING_SECONDS = 1
 _LOOK_AGAIN_SECONDS = 0.05
 _LAST_ANSWER = (b"connection", b"close")
-_MAX_FRAME = 1024 * 1024
 _log = structlog.get_logger(__name__)
 
 
@@ -61,9 +61,9 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                ws_max_size=_MAX_FRAME,
+                ws_max_size=parts.limits.frame_bytes,
                 ws_per_message_deflate=False,
-                ws=WebSocketsSansIOProtocol,
+                ws=SocketProtocol,
                 timeout_graceful_shutdown=_FLUSHING_SECONDS,
             )
         )

@@ -9,6 +9,7 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -18,6 +19,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from graph.limits import Limits
 from persistence.encryption import KeyRing, new_key_entry
 
 PREFIX: Final = "DISQUA_"
@@ -34,6 +36,7 @@ _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
 }
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
+_LIMITS = Limits()
 _HELP_URL = "https://github.com/disqua/crm-connector/blob/main/docs/connector-guide.md"
 
 
@@ -91,6 +94,21 @@ class Settings(BaseSettings):
     raw_mail_retention_days: Days | None = None
     mail_connections: PositiveInt = 500
     mail_connections_per_client: PositiveInt = 200
+    graphql_body_bytes: PositiveInt = _LIMITS.body_bytes
+    graphql_tokens: PositiveInt = _LIMITS.tokens
+    graphql_directives: PositiveInt = _LIMITS.directives
+    graphql_selections: PositiveInt = _LIMITS.selections
+    graphql_values: PositiveInt = _LIMITS.values
+    graphql_depth: PositiveInt = _LIMITS.depth
+    graphql_aliases: PositiveInt = _LIMITS.aliases
+    graphql_equal_fields: PositiveInt = _LIMITS.equal_fields
+    graphql_comparisons: PositiveInt = _LIMITS.comparisons
+    graphql_fields: PositiveInt = _LIMITS.fields
+    graphql_seconds: int = Field(default=10, ge=4)  # a test of a connector takes 3
+    socket_frame_bytes: PositiveInt = _LIMITS.frame_bytes
+    socket_operations: PositiveInt = _LIMITS.socket_operations
+    socket_messages: PositiveInt = _LIMITS.socket_messages
+    socket_init_seconds: PositiveInt = 10
 
     @property
     def production(self) -> bool:
@@ -180,6 +198,26 @@ class Settings(BaseSettings):
             return f"sqlite+aiosqlite:///{quote(str(self.data_dir.resolve() / _DATABASE))}"
         scheme, separator, rest = self.database_url.partition("://")
         return f"{_DRIVERS.get(scheme, scheme)}{separator}{rest}"
+
+    def limits(self) -> Limits:
+        """What one request and one socket may cost."""
+        return Limits(
+            body_bytes=self.graphql_body_bytes,
+            tokens=self.graphql_tokens,
+            depth=self.graphql_depth,
+            aliases=self.graphql_aliases,
+            directives=self.graphql_directives,
+            selections=self.graphql_selections,
+            equal_fields=self.graphql_equal_fields,
+            comparisons=self.graphql_comparisons,
+            values=self.graphql_values,
+            fields=self.graphql_fields,
+            duration=timedelta(seconds=self.graphql_seconds),
+            frame_bytes=self.socket_frame_bytes,
+            socket_operations=self.socket_operations,
+            socket_messages=self.socket_messages,
+            init_timeout=timedelta(seconds=self.socket_init_seconds),
+        )
 
     def key_ring(self) -> KeyRing:
         """The keys for secrets at rest: given, or generated into the data directory once."""

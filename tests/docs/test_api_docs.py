@@ -20,8 +20,8 @@ from domain.failure import Failure, FailureKind
 from domain.identity import Role
 from domain.lookup import LookupStatus, LookupTrigger, Standing, StoredAnswer
 from domain.panel import Locale
-from graph import limits
 from graph.errors import ErrorCode
+from graph.limits import Limits
 from graph.pages import MAX_PAGE
 from server.app import utc_now
 from tests.docs.desk import comparable, panel_of, refusals_in, set_up, shell
@@ -40,8 +40,10 @@ _ANSWER = (
     '{"found": true, "customer_id": "1001", "name": "Jan Novák", "badge": "Business", "badge_color": "blue", '
     '"fields": {"Plan": "business", "Seats": "12"}}'
 )
+LIMITS = Limits()
 _CLOSED_BY_THE_NETWORK = {1001, 1005, 1006, 1011}
 _PATIENT = {4408}  # takes the ten seconds that it is about
+_FLOODED = {1008}  # provoked in tests/promises/test_hostile_sockets.py
 _WITHOUT_DATABASE = {1013}  # provoked in tests/graph/test_socket.py
 
 
@@ -135,8 +137,8 @@ def test_the_badges_are_worded_as_the_page_says() -> None:
         (Role.AGENT, {"json": {"query": "{ nothing }"}}, ErrorCode.BAD_REQUEST),
         (Role.AGENT, {"json": []}, ErrorCode.BAD_REQUEST),
         (Role.AGENT, {"method": "GET"}, ErrorCode.BAD_REQUEST),
-        (Role.AGENT, {"content": b" " * (limits.MAX_BODY_BYTES + 1)}, ErrorCode.LIMIT_EXCEEDED),
-        (Role.AGENT, {"json": {"query": f"{{ {'viewer { name } ' * limits.MAX_TOKENS} }}"}}, ErrorCode.LIMIT_EXCEEDED),
+        (Role.AGENT, {"content": b" " * (LIMITS.body_bytes + 1)}, ErrorCode.LIMIT_EXCEEDED),
+        (Role.AGENT, {"json": {"query": f"{{ {'viewer { name } ' * LIMITS.tokens} }}"}}, ErrorCode.LIMIT_EXCEEDED),
     ],
 )
 async def test_a_refusal_has_the_code_and_a_status_that_the_page_names(
@@ -166,7 +168,7 @@ async def test_a_socket_is_closed_with_the_codes_that_the_page_names(tmp_path: P
         subscribe = json.dumps({"type": "subscribe", "id": "1", "payload": {"query": "subscription { ticketOpened { id } }"}})
         closed = {
             await _close_code(helpdesk, '{"type": "connection_init"}'),
-            await _close_code(helpdesk, init, "x" * (limits.MAX_BODY_BYTES + 1)),
+            await _close_code(helpdesk, init, "x" * (LIMITS.frame_bytes + 1)),
             await _close_code(helpdesk, init, "[]"),
             await _close_code(helpdesk, subscribe),
             await _close_code(helpdesk, init, subprotocol="graphql-ws"),
@@ -179,19 +181,31 @@ async def test_a_socket_is_closed_with_the_codes_that_the_page_names(tmp_path: P
     await left_open.wait_closed()
     closed.add(left_open.close_code)
 
-    assert closed == named - _CLOSED_BY_THE_NETWORK - _PATIENT - _WITHOUT_DATABASE
+    assert closed == named - _CLOSED_BY_THE_NETWORK - _PATIENT - _FLOODED - _WITHOUT_DATABASE
 
 
 def test_the_limits_are_those_of_the_code() -> None:
     limit = {row["what"]: row["at most"] for row in API.table("what", "at most")}
 
-    assert limit["body of a request, message on a socket"] == f"{limits.MAX_BODY_BYTES // 1024**2} MiB"
-    assert number_in(limit["tokens in a document"]) == limits.MAX_TOKENS
-    assert number_in(limit["aliases in an operation"]) == limits.MAX_ALIASES
-    assert number_in(limit["levels of depth in an operation"]) == limits.MAX_DEPTH
-    assert number_in(limit["fields in an answer, were every list as long as its `first`"]) == limits.MAX_FIELDS
-    assert number_in(limit["`first`"]) == MAX_PAGE
-    assert number_in(limit["operations at once on one socket"]) == limits.MAX_OPERATIONS_PER_SOCKET
+    assert limit["body of a request"] == f"{LIMITS.body_bytes // 1024**2} MiB"
+    assert limit["message on a socket"] == f"{LIMITS.frame_bytes // 1024} KiB"
+    assert limit["duration of a query or a mutation"] == f"{LIMITS.duration.total_seconds():g} seconds"
+    assert {what: number_in(limit[what]) for what in list(limit)[3:]} == {
+        "tokens in a document": LIMITS.tokens,
+        "directives in a document": LIMITS.directives,
+        "selections in a document, each counted wherever its fragment is spread": LIMITS.selections,
+        "values inside the arguments of a document, or inside its variables": LIMITS.values,
+        "levels of depth in an operation": LIMITS.depth,
+        "levels of fields and fragments nested in each other": LIMITS.nesting,
+        "aliases in an operation": LIMITS.aliases,
+        "fields of the same name in one selection, those of its fragments too": LIMITS.equal_fields,
+        "comparisons of fields that might answer under the same name": LIMITS.comparisons,
+        "fields in an answer, were every list as long as its `first`": LIMITS.fields,
+        "`first`": MAX_PAGE,
+        "operations in one request": 1,
+        "operations at once on one socket": LIMITS.socket_operations,
+        "messages at once on one socket": LIMITS.socket_messages,
+    }
 
 
 @pytest.mark.parametrize("words", [LookupStatus, LookupTrigger, BadgeColor, ErrorCode, Locale], ids=lambda words: words.__name__)

@@ -15,7 +15,7 @@ import pytest
 from graphql import get_introspection_query
 
 from domain.identity import Role, WorkspaceId
-from graph.limits import MAX_BODY_BYTES
+from graph.limits import Limits
 from tests.graph.desk import open_ticket, post, tidy, watches
 from tests.stage.front_end import NO_TLS, PATIENCE, FrontEnd
 from tests.stage.helpdesk import WATCH, Helpdesk, open_helpdesk
@@ -190,7 +190,7 @@ async def test_only_json_is_taken(helpdesk: Helpdesk) -> None:
 
 async def test_a_body_may_have_one_mebibyte_and_no_more(helpdesk: Helpdesk) -> None:
     empty = json.dumps({"query": VIEWER, "extensions": {"padding": ""}})
-    full = empty.replace('""', f'"{"x" * (MAX_BODY_BYTES - len(empty))}"')
+    full = empty.replace('""', f'"{"x" * (Limits().body_bytes - len(empty))}"')
 
     assert (await post(helpdesk, full)).json() == {"data": {"viewer": {"name": "Test"}}}
     assert tidy(await post(helpdesk, full + " ")) == (413, "LIMIT_EXCEEDED")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from graphql import build_client_schema, get_introspection_query
 
-from graph.limits import MAX_ALIASES, MAX_DEPTH, MAX_TOKENS
+from graph.limits import Limits
 from tests.graph.desk import LOOKUP, REQUESTER, TICKET_MEMBERS, open_ticket, statements, stock, tidy
 from tests.stage.crm import FOUND
 from tests.stage.front_end import receive, send
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.stage.crm import Crm
     from tests.stage.helpdesk import Helpdesk
 
+LIMITS = Limits()
 EVERYTHING = f"{{ tickets(first: 100) {{ nodes {{ {TICKET_MEMBERS} }} pageInfo {{ hasNextPage endCursor }} }} }}"
 EVERYTHING_TWICE = f"""
 query ($first: Int!) {{
@@ -110,15 +111,15 @@ def chain(length: int, times: int) -> str:
 
 
 HOSTILE = {
-    "one alias too many": "{ " + " ".join(f"a{n}: viewer {{ name }}" for n in range(MAX_ALIASES + 1)) + " }",
+    "one alias too many": "{ " + " ".join(f"a{n}: viewer {{ name }}" for n in range(LIMITS.aliases + 1)) + " }",
     "aliases in fragments": "{ ...A ...A } fragment A on Query { "
-    + " ".join(f"a{n}: viewer {{ name }}" for n in range(MAX_ALIASES // 2 + 1))
+    + " ".join(f"a{n}: viewer {{ name }}" for n in range(LIMITS.aliases // 2 + 1))
     + " }",
-    "a level too deep": '{ __type(name: "Ticket") { ' + "ofType { " * MAX_DEPTH + "name" + " }" * MAX_DEPTH + " } }",
+    "a level too deep": '{ __type(name: "Ticket") { ' + "ofType { " * LIMITS.depth + "name" + " }" * LIMITS.depth + " } }",
     "nested without end": "{ a " * 2_000,
     "lists nested without end": "{ ticket(id: " + "[" * 4_000,
     "objects nested without end": "{ ticket(id: " + "{a: " * 2_000,
-    "a token too many": "{ " + "viewer " * MAX_TOKENS + " }",
+    "a token too many": "{ " + "viewer " * LIMITS.tokens + " }",
     "a hundred times every member": "{ "
     + " ".join(f"a{n}: tickets(first: 100) {{ nodes {{ {TICKET_MEMBERS} }} }}" for n in range(30))
     + " }",
@@ -156,7 +157,7 @@ async def test_the_limits_hold_over_a_socket_and_in_a_stream(helpdesk: Helpdesk)
 
 
 async def test_a_subscription_is_looked_for_no_further_than_a_document_may_reach(helpdesk: Helpdesk) -> None:
-    endless = "subscription { ticketOpened { " + "id " * MAX_TOKENS + "} }"
+    endless = "subscription { ticketOpened { " + "id " * LIMITS.tokens + "} }"
 
     for accept in ("application/json", "text/event-stream"):
         assert tidy(await helpdesk.agent.post(endless, Accept=accept)) == (200, "LIMIT_EXCEEDED")

@@ -20,17 +20,15 @@ from graphql import (
     print_schema,
 )
 from strawberry.extensions import SchemaExtension
-from strawberry.extensions.validation_cache import _get_validate_cache
 
 from domain.answer import BadgeColor
 from domain.failure import FailureKind
 from domain.lookup import LookupStatus, LookupTrigger
-from graph.schema import CACHED_DOCUMENTS, build_schema, sdl
+from graph.schema import build_schema, sdl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.stage.helpdesk import Helpdesk
 
 CONTRACT = Path(__file__).with_name("contract.graphql")
 COMMITTED = Path(__file__).parents[2] / "schema.graphql"
@@ -107,30 +105,6 @@ def _descriptions() -> Iterator[tuple[str, str | None]]:
 
 
 # What runs around each operation.
-
-
-async def test_a_document_is_validated_once_however_often_it_is_sent(helpdesk: Helpdesk) -> None:
-    cache = _get_validate_cache(CACHED_DOCUMENTS).cache_info  # type: ignore[attr-defined]
-    document = "{ viewer { name } } # the document that is sent five times"
-    before = cache()
-
-    for _ in range(5):
-        await helpdesk.agent.ask(document)
-
-    assert (cache().misses - before.misses, cache().hits - before.hits) == (1, 4)
-
-
-async def test_a_document_with_an_error_is_validated_once_and_reported_each_time(helpdesk: Helpdesk) -> None:
-    cache = _get_validate_cache(CACHED_DOCUMENTS).cache_info  # type: ignore[attr-defined]
-    document = "{ nope } # the error that is made five times"
-    before = cache()
-
-    answers = [await helpdesk.agent.post(document) for _ in range(5)]
-
-    assert (cache().misses - before.misses, cache().hits - before.hits) == (1, 4)
-    request_ids = {answer.json()["errors"][0]["extensions"]["requestId"] for answer in answers}
-    assert request_ids == {answer.headers["X-Request-Id"] for answer in answers}
-    assert len(request_ids) == 5
 
 
 def test_nothing_wraps_the_resolvers() -> None:

@@ -15,6 +15,7 @@ import jwt
 import pytest
 import trustme
 
+from graph.limits import Limits
 from persistence.encryption import KeyRing, Place, new_key_entry
 from server.settings import Environment, LogLevel, WrongSetting, load_settings
 
@@ -52,7 +53,24 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
         "mail_connections_per_client": 200,
         "log_retention_days": None,
         "raw_mail_retention_days": None,
+        "graphql_body_bytes": 1_048_576,
+        "graphql_tokens": 10_000,
+        "graphql_directives": 200,
+        "graphql_selections": 10_000,
+        "graphql_values": 2_000,
+        "graphql_depth": 20,
+        "graphql_aliases": 200,
+        "graphql_equal_fields": 100,
+        "graphql_comparisons": 20_000,
+        "graphql_fields": 2_000_000,
+        "graphql_seconds": 10,
+        "socket_frame_bytes": 262_144,
+        "socket_operations": 100,
+        "socket_messages": 200,
+        "socket_init_seconds": 10,
     }
+
+    assert load_settings().limits() == Limits()
 
 
 @pytest.mark.parametrize(

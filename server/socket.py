@@ -1,0 +1,68 @@
+"""The WebSocket protocol below the API, with a bound for what never becomes a message: pings, pongs and pieces of messages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from graph.pace import Pace
+
+if TYPE_CHECKING:
+    from websockets.frames import Frame
+
+_BURST: Final = 200
+_PER_SECOND: Final = 20.0
+_SLICE: Final = 4096
+"""Bytes read at a time: a flood is noticed before the rest of it has been taken apart."""
+_POLICY_VIOLATION: Final = 1008
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Answers at once what needs no application, which therefore cannot hold it back; a flood of it ends the connection."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
+        super().__init__(*args, **options)
+        self._pace = Pace(burst=_BURST, per_second=_PER_SECOND, clock=asyncio.get_running_loop().time)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, slice by slice, until it is too much."""
+        for start in range(0, len(data), _SLICE):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + _SLICE])
+
+    def handle_ping(self) -> None:
+        """Answer, unless there are too many."""
+        if self._in_time():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Take note, unless there are too many."""
+        if self._in_time():
+            super().handle_pong(event)
+
+    def handle_text(self, event: Frame) -> None:
+        """Take a message or the first piece of one."""
+        if event.fin or self._in_time():
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        """Take a message or the first piece of one."""
+        if event.fin or self._in_time():
+            super().handle_bytes(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take a piece of a message, which may be empty and one of millions."""
+        if event.fin or self._in_time():
+            super().handle_cont(event)
+
+    def _in_time(self) -> bool:
+        """Whether this is not one too many; else the connection ends."""
+        if self._pace.step() == 0:
+            return True
+        if not self.transport.is_closing():
+            self.conn.fail(_POLICY_VIOLATION, "Too many pings, pongs or pieces of messages")
+            self.handle_parser_exception()
+        return False
