@@ -48,6 +48,11 @@ _CODE_OF_STATUS = {
     500: ErrorCode.INTERNAL,
     503: ErrorCode.UNAVAILABLE,
 }
+_HEADERS_OF_STATUS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    405: {"Allow": "POST"},
+    413: {"Connection": "close"},  # else the rest of the body would be read, were it endless
+}
 _STATUS_OF_CODE = {ErrorCode.UNAUTHENTICATED: 401, ErrorCode.UNAVAILABLE: 503}
 _log = structlog.get_logger(__name__)
 
@@ -124,7 +129,7 @@ class Endpoint(GraphQL[Context, None]):
     def _refuse(self, status: int, message: str, context: Context) -> Response:
         code = _CODE_OF_STATUS.get(status, ErrorCode.BAD_REQUEST)
         error = {"message": message, "extensions": {"code": code, "requestId": context.request_id}}
-        headers = {401: {"WWW-Authenticate": "Bearer"}, 405: {"Allow": "POST"}}.get(status)
+        headers = _HEADERS_OF_STATUS.get(status)
         return Response(self.encode_json({"errors": [error]}), status, headers, media_type="application/json")
 
     async def _serve_socket(self, socket: WebSocket) -> None:
