@@ -1,4 +1,4 @@
-"""No socket holds more than its share: what makes no sense closes it, a flood waits at its sender, and its neighbours feel nothing."""
+"""No socket holds more than its share: nonsense closes it, a flood waits at its sender, and no neighbour feels it."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ NO_FRAME = {
     "a ping in pieces": (frame(PING, b"x", final=False), 1002),
     "a piece of nothing": (frame(CONTINUED, b"x"), 1002),
     "no UTF-8": (frame(TEXT, b"\xff\xff"), 1007),
-    "an endless length": (bytes([0x80 | TEXT, 0xFF]) + b"\xff" * 8 + bytes(4), 1002),
+    "an endless length": (bytes([0x80 | TEXT, 0xFF]) + b"\xff" * 8 + bytes(4), 1009),
     "a huge length": (bytes([0x80 | TEXT, 0xFF]) + struct.pack("!Q", 2**40) + bytes(4), 1009),
 }
 

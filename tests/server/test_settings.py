@@ -61,7 +61,7 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
         "graphql_depth": 20,
         "graphql_aliases": 200,
         "graphql_equal_fields": 100,
-        "graphql_comparisons": 20_000,
+        "graphql_comparisons": 100_000,
         "graphql_fields": 2_000_000,
         "graphql_seconds": 10,
         "socket_frame_bytes": 262_144,
