@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from graph.limits import Limits
+from persistence.encryption import new_key_entry
 from tests.graph.desk import TICKET_MEMBERS, open_ticket, post, tidy
 from tests.stage.back_door import BackDoor
 from tests.stage.front_end import NO_TLS, PATIENCE, receive, send
@@ -289,6 +290,50 @@ async def test_get_runs_nothing(helpdesk: Helpdesk, query: str) -> None:
         answer = await client.get(f"{helpdesk.base_url}/graphql", params={"query": query}, headers=headers)
 
     assert tidy(answer) == (405, "BAD_REQUEST")
+
+
+# What a scanner asks for: what is not said above of graphql-cop's twelve checks
+
+
+async def test_the_schema_is_for_those_who_are_signed_in(helpdesk: Helpdesk) -> None:
+    stranger = {"json": {"query": "{ __schema { types { name } } }"}}
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
+        answer = await client.post(f"{helpdesk.base_url}/graphql", **stranger)
+        page = await client.get(f"{helpdesk.base_url}/graphql", headers={"Accept": "text/html"})
+
+    assert tidy(answer) == (401, "UNAUTHENTICATED")
+    assert "__schema" not in answer.text
+    assert tidy(page) == (401, "UNAUTHENTICATED"), "GraphQL itself shows no page to try it out"
+
+
+async def test_an_answer_tells_nothing_of_how_it_came_about(helpdesk: Helpdesk) -> None:
+    answer = await helpdesk.agent.post("{ viewer { name } }", **{"X-Apollo-Tracing": "1"})
+
+    assert set(answer.json()) == {"data"}
+
+
+async def test_production_suggests_nothing(tmp_path: Path) -> None:
+    guesses = [
+        "{ viewr { name } }",
+        "{ viewer { nam } }",
+        "{ tickets(frst: 1) { nodes { id } } }",
+        "{ viewer { ...Viewr } } fragment Viewr on Viewr { name }",
+        "query ($a: CreateTicketInpt!) { viewer { name } }",
+        'mutation { createTicket(input: {requesterMail: "a@b.cz", subject: ""}) { __typename } }',
+        "{ viewer @inclde(if: true) { name } }",
+        "{ tickets { nodes { crmPanels { badge(locale: CZ) { text } } } } }",
+    ]
+    settings: dict[str, Any] = {"env": "production", "encryption_keys": new_key_entry(), "token_key": "k" * 32}
+    async with open_helpdesk(tmp_path / "data", **settings) as helpdesk:
+        answers = [await helpdesk.agent.post(guess) for guess in guesses]
+        by_variable = await helpdesk.agent.post(
+            "mutation ($i: CreateTicketInput!) { createTicket(input: $i) { __typename } }",
+            {"i": {"requesterMail": "x", "subject": ""}},
+        )
+
+    for answer in (*answers, by_variable):
+        assert answer.json()["errors"]
+        assert "Did you mean" not in answer.text
 
 
 # Time
