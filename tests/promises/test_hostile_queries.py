@@ -296,9 +296,8 @@ async def test_get_runs_nothing(helpdesk: Helpdesk, query: str) -> None:
 
 
 async def test_the_schema_is_for_those_who_are_signed_in(helpdesk: Helpdesk) -> None:
-    stranger = {"json": {"query": "{ __schema { types { name } } }"}}
     async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
-        answer = await client.post(f"{helpdesk.base_url}/graphql", **stranger)
+        answer = await client.post(f"{helpdesk.base_url}/graphql", json={"query": "{ __schema { types { name } } }"})
         page = await client.get(f"{helpdesk.base_url}/graphql", headers={"Accept": "text/html"})
 
     assert tidy(answer) == (401, "UNAUTHENTICATED")
@@ -307,7 +306,7 @@ async def test_the_schema_is_for_those_who_are_signed_in(helpdesk: Helpdesk) -> 
 
 
 async def test_an_answer_tells_nothing_of_how_it_came_about(helpdesk: Helpdesk) -> None:
-    answer = await helpdesk.agent.post("{ viewer { name } }", **{"X-Apollo-Tracing": "1"})
+    answer = await post(helpdesk, '{"query": "{ viewer { name } }"}', X_Apollo_Tracing="1")
 
     assert set(answer.json()) == {"data"}
 
