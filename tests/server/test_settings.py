@@ -49,8 +49,6 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
         "log_level": LogLevel.INFO,
         "authserv_id": None,
         "mails_per_sender_and_hour": 500,
-        "log_retention_days": None,
-        "raw_mail_retention_days": None,
         "mail_connections": 500,
         "mail_connections_per_client": 200,
         "log_retention_days": None,
