@@ -41,7 +41,7 @@ coverage: test ## Run the tests and see what they reach: all of domain/ by branc
 
 check: lint types architecture schema-in-step coverage ## Check everything that CI checks
 
-promises: $(READY) ## Prove every promise at its full size and write the table of docs/security.md (T=tests/promises/test_mail.py for one)
+promises: $(READY) ## Prove every promise at its full size and write the table of docs/security.md (T=tests/promises/test_audit.py for one)
 	DISQUA_FULL_SIZE=1 $(BIN)/pytest $(PARALLEL) --timeout=900 $(if $(T),$(T),--promises=docs/security.md tests/promises)
 
 seen-red: $(READY) ## Take each guard out of a copy of the code and see the test of its promise fail (ARGS=guard for some)

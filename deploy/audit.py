@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def audit_python(lock: Path) -> Audit:
     """Ask PyPI's advisories about a lock with hashes."""
     command = [str(PIP_AUDIT), "--disable-pip", "--require-hashes", "--progress-spinner=off", "--format=json", "-r", str(lock)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    asked = lock.read_text().count("==")
+    asked = len(re.findall(r"^[a-z0-9][^\s;]*==", lock.read_text(), re.MULTILINE))
     try:
         return read_pip_audit(lock.name, json.loads(ended.stdout))
     except ValueError:  # it reports only when it could ask

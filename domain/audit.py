@@ -1,4 +1,4 @@
-"""Who did what: entries that outlive what they are about, and hold no value of a setting and no requester's address."""
+"""Who did what: entries outlive what they are about, and hold of a setting its name alone and no requester's address."""
 
 from __future__ import annotations
 

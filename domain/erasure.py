@@ -19,3 +19,8 @@ class Erased:
     """Raw bodies among them."""
     names: int
     """Tickets and messages that bore the requester's name."""
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was anything to remove."""
+        return any((self.answers, self.lookups, self.names))

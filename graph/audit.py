@@ -49,7 +49,10 @@ class AuditedConnector:
     name: str = strawberry.field(description="Its name at that moment.")
 
 
-@strawberry.type(description="One thing that somebody did. Entries never change, and hold no value of a setting and no address.")
+@strawberry.type(
+    description="One thing that somebody did. Entries never change. They hold no value of a setting but the connector's "
+    "name, and no requester's address."
+)
 class AuditEntry:
     """A line of the audit log."""
 

@@ -1,4 +1,4 @@
-"""The time that an operation may take."""
+"""The time that a query may take."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 
 class Deadline(SchemaExtension):
-    """Breaks off a query or a mutation that takes too long, and with it what it asks of the database."""
+    """Breaks off a query that takes too long, and with it what it asks of the database.
+
+    A mutation is not broken off: what it has done stands, and its result may be shown only once. Each of its steps is
+    bounded by itself, an endpoint's by 3 seconds and the database's by its own patience.
+    """
 
     def __init__(self, duration: timedelta) -> None:
         self._seconds = duration.total_seconds()
 
     async def on_execute(self) -> AsyncIterator[None]:
-        """Around the execution; a subscription may last."""
-        if self.execution_context.operation_type is OperationType.SUBSCRIPTION:
+        """Around the execution of a query."""
+        if self.execution_context.operation_type is not OperationType.QUERY:
             yield
             return
         limit = asyncio.timeout(self._seconds)
@@ -33,4 +37,4 @@ class Deadline(SchemaExtension):
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise LimitExceeded(f"An operation may take at most {self._seconds:g} seconds.") from None
+            raise LimitExceeded(f"A query may take at most {self._seconds:g} seconds.") from None

@@ -68,6 +68,7 @@ async def forget_requester(
     async with services.database.workspace(workspace_id) as store:
         erased = await store.requesters.forget(address)
         await store.audit.add(info.context.caller, Deed(action=AuditAction.REQUESTER_FORGOTTEN, erased=erased), now)
-    await services.updates.announce(workspace_id, requester_topic(address))
-    await services.database.scrub()
+    if erased.anything:
+        await services.updates.announce(workspace_id, requester_topic(address))
+        await services.database.scrub()
     return RequesterForgotten(email=address, forgotten_at=now, erased=Erasure.of(erased))

@@ -28,7 +28,7 @@ class Limits:
     """Members and items inside the arguments of a document, and inside its variables: a complaint may repeat them all."""
     fields: int = 2_000_000
     """In an answer, were every list as long as it can be."""
-    duration: timedelta = timedelta(seconds=10)
+    duration: timedelta = timedelta(seconds=25)
     """Of a query or a mutation; a test of a connector alone may take 3 s."""
     frame_bytes: int = 256 * 1024
     socket_operations: int = 100

@@ -78,6 +78,6 @@ async def disable_signing(info: Info, id: _Id) -> DisableSigningResult:
         connector = await store.connectors.get(ConnectorId(found))
         if connector is None:
             return _NO_CONNECTOR
-        await store.credentials.stop_signing(connector.id)
-        await store.audit.add(info.context.caller, Deed.to(connector, AuditAction.SIGNING_DISABLED), services.now())
+        if await store.credentials.stop_signing(connector.id):
+            await store.audit.add(info.context.caller, Deed.to(connector, AuditAction.SIGNING_DISABLED), services.now())
     return Connector.of(connector)

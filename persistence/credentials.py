@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from persistence.encryption import KeyRing
@@ -127,9 +127,10 @@ class CredentialStore:
         await self._write(connector_id, _WITHOUT_PREVIOUS_SIGNING | previous | values)
         return True
 
-    async def stop_signing(self, connector_id: ConnectorId) -> None:
-        """Erase the signing keys."""
-        await self._write(connector_id, {_SIGNING: None, "signing_changed_at": None} | _WITHOUT_PREVIOUS_SIGNING)
+    async def stop_signing(self, connector_id: ConnectorId) -> bool:
+        """Erase the signing keys; False when there were none."""
+        values = {_SIGNING: None, "signing_changed_at": None} | _WITHOUT_PREVIOUS_SIGNING
+        return await self._write(connector_id, values, connectors.c[_SIGNING].is_not(None))
 
     async def erase_lapsed(self, now: datetime) -> int:
         """Erase what was kept for a day and is older; how many ciphertexts that were."""
@@ -147,9 +148,9 @@ class CredentialStore:
         row = (await self._connection.execute(_OF_ONE, names)).first()
         return None if row is None else _Sealed(row, self._keys)
 
-    async def _write(self, connector_id: ConnectorId, values: dict[str, Any]) -> None:
+    async def _write(self, connector_id: ConnectorId, values: dict[str, Any], *where: ColumnElement[bool]) -> bool:
         this = connectors.c.workspace_id == self._workspace_id, connectors.c.id == connector_id
-        await self._connection.execute(update(connectors).where(*this).values(values))
+        return (await self._connection.execute(update(connectors).where(*this, *where).values(values))).rowcount > 0
 
 
 class EveryCredential:

@@ -69,6 +69,8 @@ class Database:
         """Whether it is a file that belongs to whoever opens it, and not a server that others share."""
         self._server: SQLite | PostgreSQL = SQLite(parsed) if self.embedded else PostgreSQL(parsed, patience=patience)
         self._returning: asyncio.Task[None] | None = None
+        self._scrubbing = asyncio.Lock()
+        self._erasures = self._scrubbed = 0
 
     @asynccontextmanager
     async def workspace(self, workspace_id: WorkspaceId, *, power_safe: bool = True) -> AsyncIterator[WorkspaceStore]:
@@ -130,7 +132,18 @@ class Database:
             return await connection.run_sync(migrations.current)
 
     async def scrub(self) -> None:
-        """Let what has just been erased not linger in SQLite's journal; waits for readers for some seconds at most."""
+        """Let what has just been erased not linger in SQLite's journal; waits for readers for some seconds at most.
+
+        Many who have erased at once share one.
+        """
+        self._erasures += 1
+        mine = self._erasures
+        async with self._scrubbing:
+            if self._scrubbed < mine:  # no scrub has begun since this erasure
+                self._scrubbed = self._erasures
+                await self._scrub()
+
+    async def _scrub(self) -> None:
         for _ in range(_SCRUBS):
             with suppress(DatabaseAway):
                 async with _telling():

@@ -130,6 +130,13 @@ def test_every_promise_says_itself_in_its_first_line() -> None:
     assert [path.name for path in files if not promise_of(path.read_text()).endswith(".")] == []
 
 
+def test_the_table_of_promises_has_a_row_for_each() -> None:
+    promised = {promise_of(path.read_text()) for path in (ROOT / "tests" / "promises").glob("test_*.py")}
+    shown = re.findall(r"^\| (.*?) \| \[test_", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE)
+
+    assert set(shown) == promised
+
+
 @pytest.mark.parametrize("broken", known_breaks(), ids=lambda broken: broken.why)
 def test_a_guard_that_can_be_taken_out_still_stands_where_it_stood(broken: Break, tmp_path: Path) -> None:
     (tmp_path / broken.file).parent.mkdir(parents=True)

@@ -96,6 +96,19 @@ def test_every_variable_that_is_named_exists() -> None:
     assert named == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
+def _warnings() -> set[str]:
+    """What our code logs at a level at which an operator should look."""
+    logged = re.compile(r'_log\.(?:warning|error|exception)\(\s*"([^"]+)"')
+    rooms = ("graph", "inbox", "lookups", "persistence", "server")
+    return {text for room in rooms for file in (REPOSITORY / room).rglob("*.py") for text in logged.findall(file.read_text())}
+
+
+def test_every_warning_of_the_log_is_described() -> None:
+    told = [code.rstrip("…").strip() for code in re.findall(r"`([^`\n]+)`", PAGE.path.read_text())]
+
+    assert [text for text in sorted(_warnings()) if not any(text.startswith(start) for start in told if len(start) > 5)] == []
+
+
 def test_every_role_is_described() -> None:
     assert {code_in(row["role"])[0] for row in PAGE.table("role", "may")} == set(Role)
 

@@ -63,7 +63,7 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
         "graphql_equal_fields": 100,
         "graphql_comparisons": 100_000,
         "graphql_fields": 2_000_000,
-        "graphql_seconds": 10,
+        "graphql_seconds": 25,
         "socket_frame_bytes": 262_144,
         "socket_operations": 100,
         "socket_messages": 200,
