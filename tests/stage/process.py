@@ -113,7 +113,7 @@ async def serving(
                 return False
 
     try:
-        await eventually(ready, within=20)
+        await eventually(ready, within=60)
         yield served
     finally:
         if process.returncode is None:
