@@ -27,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--promises", type=Path, metavar="PAGE", help="write the table of promises into this page")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A promise is measured as it will be kept: without the tracer of coverage, which other tests feed."""
+    item.add_marker("timed")
+
+
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Figure:
     """Put a figure beside the promise: in one file, counts (int) of one label add up, of measures (float) the highest stays."""
