@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 import structlog
 from sqlalchemy import create_engine
 
 from persistence import migrations
+from tests.flows.desk import Desk
 from tests.stage.crm import Crm, open_crm
 from tests.stage.helpdesk import Helpdesk, open_helpdesk
 from tests.stage.postgres import PostgreSQL, open_postgresql
@@ -144,3 +147,32 @@ def redis_server() -> Iterator[RedisServer]:
     """A Redis for tests that do it no harm; who breaks it takes one of their own from ``redis_on_stage``."""
     with redis_on_stage() as server:
         yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_product(
+    database_kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Helpdesk]:
+    """One running product for many stories, on each kind of database in turn; starting it takes longer than most of them."""
+    data_dir = tmp_path_factory.mktemp("product") / "data"
+    async with AsyncExitStack() as stack:
+        settings: dict[str, Any] = {}
+        if database_kind == "postgresql":
+            postgres: PostgreSQL = request.getfixturevalue("postgres")
+            settings["database_url"] = postgres.url(stack.enter_context(postgres.database()))
+        yield await stack.enter_async_context(open_helpdesk(data_dir, **settings))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(shared_product: Helpdesk) -> Desk:
+    """A new workspace in the running product; for tests in the session's event loop."""
+    product, address = shared_product, f"support@{uuid4().hex}.example"
+    workspace_id = await product.add_workspace("Firma", address)
+    return Desk(product.parts, product.port, workspace_id, product.server, address)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def company(desk: Desk) -> AsyncIterator[Crm]:
+    """The endpoints of the workspace's company."""
+    async with open_crm() as opened:
+        yield opened

@@ -21,8 +21,8 @@ from sqlmodel import SQLModel
 from server.logs import set_up_logs
 from server.settings import LogLevel
 from tests.flows.desk import CHANGE, TEST
-from tests.flows.test_secret_rotation import RESTORE, ROTATE
-from tests.flows.test_signed_requests import DISABLE, ISSUE
+from tests.promises.test_secret_rotation import RESTORE, ROTATE
+from tests.promises.test_signed_requests import DISABLE, ISSUE
 from tests.stage.back_door import BackDoor
 from tests.stage.crm import FOUND, open_crm, response
 from tests.stage.front_end import NO_TLS

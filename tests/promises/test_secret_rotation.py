@@ -1,4 +1,4 @@
-"""A secret is rotated only when the endpoint answers to the new one, and the old one can be restored for a day."""
+"""A new secret is in force only when the endpoint has answered with it, and for 24 hours the one before can be restored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connector that signs vouches for each of its requests, with two keys while the key is changed."""
+"""Whoever checks the signature knows that we sent exactly this body just now; both keys sign while one is changed."""
 
 from __future__ import annotations
 
