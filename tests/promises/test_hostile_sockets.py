@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import os
-import resource
 import struct
 import time
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from tests.graph.desk import open_sockets
 from tests.stage.front_end import PATIENCE, FrontEnd, receive, send
 from tests.stage.helpdesk import open_helpdesk
 from tests.stage.waiting import eventually
+from tests.stage.watch import watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -237,10 +237,6 @@ async def test_an_id_is_taken_once_and_a_socket_has_room_for_so_many(helpdesk: H
 # Floods
 
 
-def memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 FLOODS: dict[str, bytes] = {
     "pings": frame(TEXT, b'{"type":"ping"}'),
     "pongs": frame(TEXT, b'{"type":"pong"}'),
@@ -279,16 +275,17 @@ async def test_a_flood_of_what_is_no_message_ends_the_socket(
     helpdesk: Helpdesk, one: Callable[[], bytes], figure: Figure
 ) -> None:
     async with helpdesk.agent.signed_in() as neighbour, raw_socket(helpdesk) as (reader, writer):
-        before = memory()
         if one()[0] & 0x0F == CONTINUED:
             writer.write(frame(TEXT, b"", final=False))
-        flood = asyncio.create_task(pour(writer, one(), 5_000_000 // len(one())))
-        slowest = max([await answered_in(neighbour) for _ in range(20)])
-        assert await close_code(reader) in {1008, None}  # what still comes may reset the connection
-        await asyncio.wait([flood])
+        async with watched() as watch:
+            flood = asyncio.create_task(pour(writer, one(), 5_000_000 // len(one())))
+            slowest = max([await answered_in(neighbour) for _ in range(20)])
+            assert await close_code(reader) in {1008, None}  # what still comes may reset the connection
+            await asyncio.wait([flood])
         figure("slowest ping of a neighbour beside a flood of frames, ms", slowest * 1000)
         assert slowest < 1
-        assert memory() - before < 32_000  # KiB; the bytes of the flood itself are ours, too
+        assert watch.growth < 32  # the bytes of the flood itself are ours, too
+        figure("most that a flood of frames took, MB", watch.growth)
     await eventually(lambda: no_sockets(helpdesk))
 
 

@@ -83,10 +83,10 @@ async def test_idle_connections_do_not_keep_a_good_sender_out(
             waited = time.monotonic() - started
 
             assert answer.startswith("250")
-            assert waited < 5
+            assert waited < 10
             assert len(door.dialogues) <= DoorLimits().connections_per_client + 1
     figure("idle connections", idle)
-    figure("a good sender beside them, seconds", round(waited, 2))
+    figure("a good sender beside them, s", waited)
 
 
 @pytest.mark.parametrize("limits", [{"connections": 5}, {"connections_per_client": 5}], ids=["in all", "from one address"])
@@ -168,19 +168,20 @@ async def test_whoever_is_too_slow_is_let_go(helpdesk: Helpdesk, before: bytes, 
         answer, seconds = await in_thread(dripped, port, before, piece)
 
     assert answer.startswith("421 4.4.2")
-    assert seconds < 3
+    assert seconds < 10
 
 
 async def test_whoever_is_slow_but_steady_is_served(helpdesk: Helpdesk) -> None:
     def send(port: int) -> str:
         with start(port) as dialogue:
             dialogue.say(b"DATA")
-            for _ in range(20):  # a second, more than twice the time that silence has
-                assert not dialogue.answers_within(0.05)
+            for _ in range(25):  # two and a half seconds, more than silence has
+                assert not dialogue.answers_within(0.1)
                 dialogue.send(b"x" * 998 + b"\r\n")
             return dialogue.say(b".")
 
-    async with open_door(helpdesk, idle=QUICKLY, silence=QUICKLY, bytes_per_second=1000) as (_, port):
+    silence = timedelta(seconds=2)
+    async with open_door(helpdesk, idle=silence, silence=silence, bytes_per_second=1000) as (_, port):
         assert (await in_thread(send, port)).startswith("250")
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import jwt
 import pytest
 import structlog
 from sqlalchemy import Engine, event
@@ -20,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from domain.identity import Role
 from graph.rights import MayConfigure
+from server.app import utc_now
 from tests.promises.documents import Place, document, inner_fields_with_ids, places_of_ids, root_fields
 from tests.stage.front_end import FrontEnd, receive, send
 from tests.stage.helpdesk import CREATE_CONNECTOR, Helpdesk
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from domain.identity import WorkspaceId
     from tests.stage.crm import Crm
+
+pytestmark = pytest.mark.timeout(300)
 
 REQUESTER = "jan@firma.cz"
 CREATE_TICKET = "mutation ($input: CreateTicketInput!) { createTicket(input: $input) { ... on Ticket { id } } }"
@@ -138,7 +142,8 @@ async def outcome(caller: FrontEnd, place: Place, operation: str) -> Any:  # noq
 async def first_event(caller: FrontEnd, operation: str) -> Any:  # noqa: ANN401
     async with caller.socket() as socket:
         try:
-            await send(socket, type="connection_init", payload={"Authorization": f"Bearer {caller.token}"})
+            credentials = {"payload": caller.credentials} if caller.credentials else {}
+            await send(socket, type="connection_init", **credentials)
             assert (await receive(socket))["type"] == "connection_ack"
             await send(socket, id="1", type="subscribe", payload={"query": operation})
             message = await receive(socket)
@@ -200,7 +205,7 @@ async def test_an_id_of_another_workspace_is_one_that_nobody_has(
             for nobodys in (str(uuid4()), "nonsense"):
                 assert came == await outcome(caller, place, operation(nobodys, neighbour)), name
             figure("calls by neighbours", 3)
-        for nobody in strangers(victim):
+        for nobody in await strangers(victim):
             assert is_refused(await outcome(nobody, place, operation(victim.own(row.kind), victim)), "UNAUTHENTICATED"), name
             figure("calls without a valid token", 1)
         assert await rows_of(victim) == before, name
@@ -216,12 +221,24 @@ async def test_an_id_of_another_workspace_is_one_that_nobody_has(
     figure("arguments that take an id", len(ROWS))
 
 
-def strangers(victim: Company) -> list[FrontEnd]:
-    """Those who hold no token that is good for anything here."""
-    tokens = victim.helpdesk.parts.tokens
+async def strangers(victim: Company) -> list[FrontEnd]:
+    """Those who hold no token that is good for anything here, or none at all."""
+    tokens, url = victim.helpdesk.parts.tokens, victim.helpdesk.base_url
     expired = tokens.issue(victim.workspace_id, Role.ADMIN, name=None, ttl=timedelta(seconds=-1))
     forged = victim.admin.token[:-8] + "AAAAAAAA"
-    return [FrontEnd(victim.helpdesk.base_url, token) for token in (expired, forged, "none")]
+    revoked = await revoked_token(victim)
+    nothing = ""
+    return [FrontEnd(url, token) for token in (expired, forged, revoked, "none", nothing)]
+
+
+async def revoked_token(victim: Company) -> str:
+    """A token of an admin of the company's that an operator has revoked, as every process knows."""
+    token, database = victim.admin.token, victim.helpdesk.parts.database
+    claims = jwt.decode(token, options={"verify_signature": False})
+    async with database.operator() as operator:
+        assert await operator.revocations.add(claims["jti"], utc_now())
+    await victim.helpdesk.parts.tokens.revocations.refresh()
+    return token
 
 
 # Marks: whatever a company reads, hears or is refused, nothing of another's is in it.

