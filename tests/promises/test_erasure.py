@@ -1,4 +1,4 @@
-"""Whoever is forgotten leaves nothing behind that a connector said of them, nor their name: in no table and no byte."""
+"""Of whoever is forgotten no row but raw mail holds what a connector said or their name, and SQLite's files not a byte of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mail that nobody here wrote, damaged in twenty thousand ways, is read within 5 seconds, and no worker is lost for good."""
+"""Mail that nobody here wrote, however it is damaged, is read or kept as it came within 5 s, and no worker is lost."""
 
 from __future__ import annotations
 
