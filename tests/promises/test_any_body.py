@@ -186,7 +186,7 @@ async def test_the_naughty_strings_come_through_every_text_and_out_again(desk: D
 
     assert [(text, panel) for text, (panel, _) in zip(naughty, seen, strict=True) if not comes_through(text, panel)] == []
     assert len(naughty) > 500
-    figure("strings through every text", len(naughty))
+    figure("strings through every text", str(len(naughty)))
 
 
 @pytest.mark.timeout(900)

@@ -35,6 +35,7 @@ from tests.stage.waiting import eventually, in_thread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from tests.promises.conftest import Figure
     from tests.stage.crm import Crm, Request
     from tests.stage.postgres import PostgreSQL
 
@@ -177,9 +178,7 @@ def open_files(pid: int) -> set[str]:
         return set()
 
 
-async def test_a_rotation_is_killed_resumed_and_done_while_lookups_go_on(
-    place: Place, figure: Callable[[str, str | float], None]
-) -> None:
+async def test_a_rotation_is_killed_resumed_and_done_while_lookups_go_on(place: Place, figure: Figure) -> None:
     seen: list[str] = []
     async with place.served(NEW, OLD) as front_end, asyncio.timeout(120):
         load = [asyncio.create_task(asking(front_end, place, seen)) for _ in range(3)]
@@ -212,7 +211,7 @@ async def test_a_rotation_is_killed_resumed_and_done_while_lookups_go_on(
     async with place.served(NEW) as front_end:
         trial = (await front_end.ask(TEST, id=place.connector_id, email="jan@firma.cz"))["testConnector"]
     assert trial["status"] == "FOUND"
-    figure("secrets and keys that open with the new key alone", await opened(place, KeyRing.parse(NEW)))
+    figure("secrets and keys that open with the new key alone", str(await opened(place, KeyRing.parse(NEW))))
 
 
 async def opened(place: Place, keys: KeyRing) -> int:

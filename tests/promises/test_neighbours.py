@@ -28,9 +28,10 @@ from tests.stage.helpdesk import CREATE_CONNECTOR, Helpdesk
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from domain.identity import WorkspaceId
+    from tests.promises.conftest import Figure
     from tests.stage.crm import Crm
 
 pytestmark = pytest.mark.timeout(300)
@@ -185,9 +186,7 @@ def test_whatever_takes_an_id_has_a_row() -> None:
     assert inner_fields_with_ids() == []
 
 
-async def test_an_id_of_another_workspace_is_one_that_nobody_has(
-    product: Helpdesk, crm: Crm, figure: Callable[[str, int], None]
-) -> None:
+async def test_an_id_of_another_workspace_is_one_that_nobody_has(product: Helpdesk, crm: Crm, figure: Figure) -> None:
     neighbour = await found_company(product, crm)
     for name, row in ROWS.items():
         place, victim = PLACES[name], await found_company(product, crm)
@@ -218,7 +217,7 @@ async def test_an_id_of_another_workspace_is_one_that_nobody_has(
         else:
             assert is_answered(colleague), name
         assert is_answered(await outcome(victim.admin, place, operation(victim.own(row.kind), victim))), name
-    figure("arguments that take an id", len(ROWS))
+    figure("arguments that take an id", str(len(ROWS)))
 
 
 async def strangers(victim: Company) -> list[FrontEnd]:
@@ -265,7 +264,7 @@ async def read_everything(company: Company, others: Company) -> list[str]:
 
 
 async def test_no_mark_of_one_company_appears_in_anothers_answers_or_frames(
-    product: Helpdesk, crm: Crm, figure: Callable[[str, int], None], every_line: Sequence[Mapping[str, Any]]
+    product: Helpdesk, crm: Crm, figure: Figure, every_line: Sequence[Mapping[str, Any]]
 ) -> None:
     mine, theirs = await found_company(product, crm), await found_company(product, crm)
 
@@ -344,7 +343,7 @@ def without_filters() -> Iterator[list[str]]:
 
 
 async def test_row_level_security_holds_with_the_applications_own_filter_removed(
-    product: Helpdesk, crm: Crm, database_kind: str, figure: Callable[[str, int], None]
+    product: Helpdesk, crm: Crm, database_kind: str, figure: Figure
 ) -> None:
     mine, theirs = await found_company(product, crm), await found_company(product, crm)
     before = await rows_of(theirs)

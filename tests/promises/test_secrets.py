@@ -134,7 +134,7 @@ def test_no_spelling_of_a_secret_or_a_signing_key_is_in_anything_that_was_writte
     hits = [(place, needle) for (place, content), needle in product(written, needles) if needle in content]
 
     figure("bytes searched", sum(len(content) for _, content in written))
-    figure("spellings", len(needles))
+    figure("spellings", str(len(needles)))
     figure("hits", len(hits))
     assert hits == []
 

@@ -57,7 +57,7 @@ async def test_what_stands_in_a_message_stays_in_it(tmp_path: Path, figure: Figu
     for raw, sequence in zip(stored, SEQUENCES, strict=True):
         inside = sequence.replace(b"\r\n.", b"\r\n")  # transparency: a dot that begins a line is taken away (RFC 5321, 4.5.2)
         assert raw.endswith(b"Hello" + inside + SMUGGLED), sequence
-    figure("sequences", len(SEQUENCES))
+    figure("sequences", str(len(SEQUENCES)))
 
 
 def deliver(port: int, raw: bytes, hello: str) -> list[str]:
