@@ -42,6 +42,8 @@ _OVERLOADED = "421 4.3.1 Too much mail at once, please try again later"
 _UNUSED = "421 4.4.2 Unused for a while, and others wait"
 _TOO_SLOW = "421 4.4.2 Nothing more came in time, please try again"
 _TOO_MANY_ERRORS = "421 4.7.0 Too many errors, please try again later"
+_REFUSES_MESSAGE = ("500 Line too long", "552 Error: Too much mail data")
+"""What aiosmtpd says after DATA of a message that is too large."""
 _log = structlog.get_logger(__name__)
 
 
@@ -122,6 +124,7 @@ class _Polite(SMTP):
     """A dialogue that ends with a word, for whatever reason, and never between a message and its answer."""
 
     command_size_limit = MAX_COMMAND
+    line_length_limit = MAX_BYTES + 1024
 
     def __init__(self, dialogue: _Dialogue, door: Door, **options: Any) -> None:  # noqa: ANN401 - whatever aiosmtpd takes
         self.command_size_limits = defaultdict(lambda: MAX_COMMAND)  # aiosmtpd shares one among all connections
@@ -163,12 +166,18 @@ class _Polite(SMTP):
             self._measure(len(data))
         super().data_received(data)
 
-    async def push(self, status: Any) -> None:  # noqa: ANN401 - str or bytes, as aiosmtpd likes
-        """Answer, and part with whoever makes nothing but mistakes."""
-        await super().push(status)
-        self._errors += str(status).startswith("5")
+    async def push(self, status: str | bytes) -> None:
+        """Answer in our words, and part with whoever makes nothing but mistakes."""
+        said = status.decode(errors="replace") if isinstance(status, bytes) else status
+        for answer in self._answers(said):
+            await super().push(answer)
+        self._errors += said.startswith("5")
         if self._errors > self._door.limits.errors:
             self.end(_TOO_MANY_ERRORS)
+
+    def _answers(self, said: str) -> list[str]:
+        """Whatever is too long for a line is too large for a message."""
+        return [_TOO_LARGE if said.startswith((*_REFUSES_MESSAGE, "552")) else said]
 
     @syntax("DATA")
     async def smtp_DATA(self, arg: str) -> None:
@@ -284,24 +293,13 @@ class Door:
             await asyncio.gather(*late, return_exceptions=True)
 
 
-class _RoomyLines(_Polite):
-    """Takes lines of any length: whatever is too long for a line is too large for a message."""
+class _PoliteLmtp(_Polite, LMTP):
+    """The same by LMTP."""
 
-    line_length_limit = MAX_BYTES + 1024
-
-    async def push(self, status: Any) -> None:  # noqa: ANN401 - str or bytes, as aiosmtpd likes
-        is_too_large = str(status).startswith(("500 Line too long", "552"))
-        await super().push(_TOO_LARGE if is_too_large else status)
-
-
-class _RoomyLmtp(_RoomyLines, LMTP):
-    """LMTP with roomy lines."""
-
-    async def push(self, status: Any) -> None:  # noqa: ANN401 - str or bytes, as aiosmtpd likes
+    def _answers(self, said: str) -> list[str]:
         """What refuses a message after DATA is said once for each recipient (RFC 2033, 4.2)."""
-        refuses_message = str(status).startswith(("500 Line too long", "552 Error: Too much mail data"))
-        for _ in range(max(len(self.envelope.rcpt_tos), 1) if refuses_message and self.envelope else 1):
-            await super().push(status)
+        recipients = len(self.envelope.rcpt_tos) if self.envelope and said.startswith(_REFUSES_MESSAGE) else 1
+        return super()._answers(said) * max(recipients, 1)
 
 
 async def listen(
@@ -313,7 +311,7 @@ async def listen(
     limits: DoorLimits = DoorLimits(),  # noqa: B008 - it is frozen
 ) -> Door:
     """Take mail at an open socket, which is the door's from now on."""
-    protocol = _RoomyLmtp if lmtp else _RoomyLines
+    protocol = _PoliteLmtp if lmtp else _Polite
     dialogue = _Dialogue(parser, reception)
     door = Door(limits)
     loop = asyncio.get_running_loop()

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.timed
 
 IDLE = 10_000
 GOOD, BAD = "127.0.0.1", "127.0.0.2"
+TOO_MANY_ERRORS = "421 4.7.0 Too many errors, please try again later"
 QUICKLY = timedelta(seconds=0.4)
 MAIL = message(From="jan@firma.cz").removesuffix(b"\r\n")
 
@@ -210,6 +211,17 @@ async def test_broken_clients_are_parted_with(helpdesk: Helpdesk) -> None:
 
     async with open_door(helpdesk, errors=9) as (_, port):
         assert await in_thread(stumble, port) == [*["503"] * 10, "421 4.7.0"]
+
+
+@pytest.mark.parametrize("refusal", ["550 No", b"550 No"], ids=["text", "bytes"])
+async def test_every_refusal_counts_whatever_it_is_made_of(helpdesk: Helpdesk, refusal: str | bytes) -> None:
+    async with open_door(helpdesk, errors=1) as (door, port):
+        with await in_thread(start, port) as dialogue:
+            (served,) = door.dialogues
+            for _ in range(2):
+                await served.push(refusal)
+
+            assert [await in_thread(dialogue.reply) for _ in range(3)] == ["550 No", "550 No", TOO_MANY_ERRORS]
 
 
 async def test_of_recipients_a_hundred_are_taken_and_the_others_sent_again(helpdesk: Helpdesk) -> None:
