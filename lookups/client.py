@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import socket
 import ssl
 import time
@@ -42,7 +41,9 @@ MAX_BODY: Final = 65_536
 """Bytes of an answer."""
 
 _NO_CONTENT = frozenset({204, 205})
-_SECONDS = re.compile("0*([0-9]{1,9})[0-9]*")  # the first nine digits are thirty years or the whole of it
+_TOO_MANY_REQUESTS: Final = 429
+_DIGITS: Final = 9  # of seconds, those are thirty years
+_LONGEST_DATE: Final = 33  # Wednesday, 06-Nov-94 08:49:37 GMT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,10 +230,17 @@ def _verdict(heard: Heard, failed: FailureKind | None) -> FailureKind | None:
 
 
 def _retry_after(heard: Heard) -> RetryAfter | None:
-    """The header by RFC 9110, 10.2.3; whatever else stands there counts as absent."""
-    text = (heard.headers or httpx.Headers()).get("retry-after", "")
-    if seconds := _SECONDS.fullmatch(text):
-        return timedelta(seconds=int(seconds[1]))
+    """The header of a 429 by RFC 9110, 10.2.3; whatever else stands there counts as absent.
+
+    Linear in its length, because strangers choose it.
+    """
+    if heard.status != _TOO_MANY_REQUESTS or heard.headers is None:
+        return None
+    text = heard.headers.get("retry-after", "")
+    if text.isascii() and text.isdecimal():
+        return timedelta(seconds=int(text.lstrip("0")[:_DIGITS] or "0"))
+    if len(text) > _LONGEST_DATE:
+        return None
     with suppress(ValueError, OverflowError):
         return parse_http_date(text)
     return None

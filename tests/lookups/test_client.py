@@ -724,6 +724,8 @@ async def test_the_response_is_kept_as_text_that_any_database_stores(listen: Lis
         ("1.5", None),
         ("\xb2", None),
         ("soon", None),
+        ("0" * 8000 + "x", None),
+        (f"Sun, 06 Nov 2033 08:49:37 GMT {'(' * 8000}", None),
         ("", None),
         ("120\r\nRetry-After: 60", None),
         ("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None),

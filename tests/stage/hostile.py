@@ -234,6 +234,12 @@ CASES: Final[dict[str, Case]] = {
         )
         for status in (400, 401, 403, 404, 410, 429, 451, 500, 502, 503, 504, 999)
     },
+    "429 after a long number": Case(
+        says(answer(b"no", status="429 No", headers=f"Retry-After: {'0' * 8000}x\r\n")), "ERROR", "HTTP_STATUS", 429
+    ),
+    "429 after a long date": Case(
+        says(answer(b"no", status="429 No", headers=f"Retry-After: Sun, {'06 Nov ' * 1100}\r\n")), "ERROR", "HTTP_STATUS", 429
+    ),
     **{
         str(status): Case(says(answer(b"", status=f"{status} Moved", headers="Location: /\r\n")), "ERROR", "REDIRECT", status)
         for status in (300, 301, 302, 303, 307, 308)
