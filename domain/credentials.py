@@ -30,6 +30,8 @@ class Credentials:
     secret: Secret | None
     signing_keys: tuple[Secret, ...]
     """Newest first; each signs."""
+    previous: Secret | None = None
+    """Not sent, but it can be restored, so it is hidden like the one in force."""
 
 
 @dataclass(frozen=True, slots=True)

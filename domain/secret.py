@@ -50,23 +50,6 @@ class Secret:
         """Hide what is left of an echo at the end of a text that was cut off, from eight characters on."""
         return hide_torn_ends((self,), text)
 
-    def _torn_starts(self, text: str) -> Iterator[int]:
-        yield from _torn(self._echoes, text)
-        for spelling in self._spellings:
-            plain = spelling.read(text)
-            if plain != text:
-                source = spelling.positions(text)
-                yield from (source[start] for start in _torn(self._echoes, plain))
-
-    def _echoes_in(self, text: str, layers: int) -> Iterator[Span]:
-        for echo in self._echoes:
-            yield from _occurrences(echo, text)
-        for spelling in self._spellings if layers else ():
-            plain = spelling.read(text)
-            if plain != text and (found := [*self._echoes_in(plain, layers - 1)]):
-                source = spelling.positions(text)
-                yield from ((source[start], source[end]) for start, end in found)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._value == other._value
 
@@ -86,7 +69,7 @@ class Secret:
 def hide_all(secrets: Iterable[Secret], text: str) -> str:
     """Replace every one of the secrets in ``text`` by dots, where they overlap, too."""
     pieces, rest = [], 0
-    for start, end in _merged(span for secret in secrets for span in secret._echoes_in(text, _LAYERS)):  # noqa: SLF001 - of this file
+    for start, end in _merged(_Traces.of(secrets).spans(text, _LAYERS)):
         pieces += [text[rest:start], DOTS]
         rest = end
     return "".join([*pieces, text[rest:]])
@@ -95,7 +78,7 @@ def hide_all(secrets: Iterable[Secret], text: str) -> str:
 def hide_torn_ends(secrets: Iterable[Secret], text: str) -> str:
     """Hide what is left of an echo of any of the secrets at the end of a text that was cut off."""
     whole = _TORN_ESCAPE.sub("", text)
-    starts = [start for secret in secrets for start in secret._torn_starts(whole)]  # noqa: SLF001 - of this file
+    starts = [*_Traces.of(secrets).torn_starts(whole)]
     return f"{whole[: min(starts)]}{DOTS}" if starts else text
 
 
@@ -116,6 +99,40 @@ class _Spelling:
     def positions(self, text: str) -> list[int]:
         """Where in ``text`` each character of what is read begins, and where the last one ends."""
         return [0, *accumulate(map(len, self.unit.findall(text)))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Traces:
+    """All that is looked for in a text at once: undoing its escapes takes longer than searching it."""
+
+    echoes: tuple[str, ...]
+    spellings: tuple[_Spelling, ...]
+
+    @classmethod
+    def of(cls, secrets: Iterable[Secret]) -> _Traces:
+        known = tuple(secrets)
+        echoes = dict.fromkeys(echo for secret in known for echo in secret._echoes)  # noqa: SLF001 - of this file
+        spellings = dict.fromkeys(spelling for secret in known for spelling in secret._spellings)  # noqa: SLF001 - of this file
+        return cls(tuple(echoes), tuple(spellings))
+
+    def spans(self, text: str, layers: int) -> Iterator[Span]:
+        """Where the secrets stand, under so many layers of escapes."""
+        for echo in self.echoes:
+            yield from _occurrences(echo, text)
+        for spelling in self.spellings if layers else ():
+            plain = spelling.read(text)
+            if plain != text and (found := [*self.spans(plain, layers - 1)]):
+                source = spelling.positions(text)
+                yield from ((source[start], source[end]) for start, end in found)
+
+    def torn_starts(self, text: str) -> Iterator[int]:
+        """Where what is left of one at the end of the text may begin."""
+        yield from _torn(self.echoes, text)
+        for spelling in self.spellings:
+            plain = spelling.read(text)
+            if plain != text:
+                source = spelling.positions(text)
+                yield from (source[start] for start in _torn(self.echoes, plain))
 
 
 _JSON = _Spelling.of(r'\\u[0-9a-fA-F]{4}|\\["\\/]')

@@ -57,18 +57,19 @@ class Question:
     ticket_id: TicketId
     workspace_id: WorkspaceId
     signing: Signing | None = None
-    also_hidden: Secret | None = None
+    also_hidden: tuple[Secret, ...] = ()
     """Not sent, and hidden all the same."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What is hidden in all that the endpoint says."""
-        return tuple(secret for secret in (self.secret, self.also_hidden) if secret)
+        """What is hidden in all that the endpoint says, which may remember or compare what it was sent before."""
+        sent = (self.secret,) if self.secret else ()
+        return (*sent, *self.also_hidden, *(self.signing.hidden if self.signing else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came of one asking; the secret is hidden in all of it."""
+    """What came of one asking; what the question holds of secrets is hidden in all of it."""
 
     outcome: Outcome
     http_status: int | None = None
@@ -123,13 +124,14 @@ class LookupClient:
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server provokes is an outcome
             failed = failure_kind(error)
         duration = timedelta(seconds=self._clock() - started)
-        reading = _read(heard, failed, question.secrets)
+        secrets = question.secrets
+        reading = _read(heard, failed, secrets)
         return Reply(
             outcome=reading if isinstance(reading, Failure) else reading.answer,
             http_status=heard.status,
             duration=duration,
             warnings=() if isinstance(reading, Failure) else reading.warnings,
-            response=_as_text(heard, question.secrets),
+            response=_as_text(heard, secrets),
             retry_after=_retry_after(heard),
         )
 

@@ -166,6 +166,7 @@ class Runner:
             email=claim.email,
             ticket_id=claim.ticket_id or _NO_TICKET,
             workspace_id=claim.workspace_id,
+            also_hidden=(credentials.previous,) if credentials.previous else (),
             signing=Signing(lookup_id=claim.lookup_id, keys=credentials.signing_keys, at=now),
         )
         return question if candidate is None else _asked_with(candidate, question)
@@ -241,7 +242,7 @@ def _asked_with(candidate: Candidate, question: Question) -> Question | Failure:
     """The question with another secret; the one in force may be echoed, too, by an endpoint that compares the two."""
     if question.secret is None:
         return Failure(FailureKind.INTERRUPTED)
-    return replace(question, secret=candidate.secret, also_hidden=question.secret)
+    return replace(question, secret=candidate.secret, also_hidden=(question.secret, *question.also_hidden))
 
 
 def _ending(reply: Reply) -> Ending:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from domain.identity import LookupId
 
 _KEY_BYTES: Final = 32  # the specification allows 24 to 64
+_PREFIX: Final = "whsec_"
 
 
 def new_signing_key() -> Secret:
     """A new random key in the form that the libraries of Standard Webhooks read."""
-    return Secret(f"whsec_{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}")
+    return Secret(f"{_PREFIX}{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,11 @@ class Signing:
     lookup_id: LookupId
     keys: tuple[Secret, ...]
     at: datetime
+
+    @property
+    def hidden(self) -> tuple[Secret, ...]:
+        """What would let others sign: each key as it is issued, and its base64 alone."""
+        return tuple(Secret(form) for key in self.keys for form in (key.reveal(), key.reveal().removeprefix(_PREFIX)))
 
     def headers(self, body: bytes) -> dict[str, str]:
         """The headers that vouch for exactly these bytes; one signature for each key."""

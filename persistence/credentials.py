@@ -71,7 +71,8 @@ class CredentialStore:
         if sealed is None:
             return None
         signing = [sealed.open(_SIGNING), sealed.open(_PREVIOUS_SIGNING) if sealed.holds_previous_signing(now) else None]
-        credentials = Credentials(sealed.open(_SECRET), tuple(key for key in signing if key))
+        previous = sealed.opened(_PREVIOUS) if sealed.holds_previous(now) else None
+        credentials = Credentials(sealed.open(_SECRET), tuple(key for key in signing if key), previous)
         used = sealed.row.secret_used_at
         if note_use and credentials.secret and (used is None or now - used >= USE_NOTED):
             await self._write(connector_id, {"secret_used_at": now})

@@ -90,6 +90,10 @@ ENDPOINTS: dict[str, Callable[[str], Any]] = {
     "/torn": lambda key: response(200, b"x" * (65_536 - len(key) // 2) + key.encode()),
     "/cut-off": cut_off,
 }
+MEMORIES: dict[str, Callable[[list[str]], Any]] = {
+    "/recalled": lambda known: {"found": True, "name": known[1], "badge": [*known], "fields": {key: b64(key) for key in known}},
+    "/listed": lambda known: response(200, " ".join(form for key in known for form in (key, b64(key), quote(key))).encode()),
+}
 
 
 @dataclass
@@ -124,13 +128,32 @@ class Story:
         self.crm.answers = {path: echoing(make) for path, make in ENDPOINTS.items()}
         ids = {path: await self.connect(path, "in force") for path in ENDPOINTS}
         await asyncio.gather(*(self.ask(TEST, id=connector_id, email=JAN) for connector_id in ids.values()))
+        for path, make in MEMORIES.items():
+            await self.remember(path, make)
         await self.helpdesk.mail()
-        for panel in range(len(ids)):
+        for panel in range(len(ids) + len(MEMORIES)):
             await self.helpdesk.settled(0, panel)
         await asyncio.gather(*(self.rotate(connector_id, "refused") for path, connector_id in ids.items() if path != "/found"))
         await self.change_secrets()
         await self.ask(CONNECTORS)
         await self.ask(LIST)
+
+    async def remember(self, path: str, make: Callable[[list[str]], Any]) -> None:
+        """Let an endpoint say from now on all that it was ever given: the secret before and the signing keys, too."""
+        known: list[str] = []
+        self.crm.answers[path] = FOUND
+        connector_id = await self.connect(path, "previous")
+        await self.rotate(connector_id, "in force")
+        for _ in range(2):
+            await self.ask(ISSUE, id=connector_id)
+        for key in self.keys[-2:]:
+            known += [key, key.removeprefix("whsec_")]
+
+        async def recall(_request: Request) -> Any:  # noqa: ANN401 - whatever the endpoint answers
+            return make([self.canaries["previous"], *known])
+
+        self.crm.answers[path] = recall
+        await self.ask(TEST, id=connector_id, email=JAN)
 
     async def change_secrets(self) -> None:
         rotated, restored = await self.connect("/found", "previous"), await self.connect("/found", "in force")

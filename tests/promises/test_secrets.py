@@ -112,7 +112,7 @@ def test_the_story_sent_every_canary_and_was_written_down(places: dict[str, Any]
     written = dict(writings(places))
 
     assert {CANARIES[name] for name in ("in force", "previous", "refused")} <= set(places["sent"])
-    assert len(places["keys"]) == 4
+    assert len(places["keys"]) == 8
     assert b"lookup ended" in places["log"]
     assert b"disqua_" in written["metrics"]
     assert any("ask the endpoint" in span for span in places["spans"])
@@ -155,12 +155,12 @@ async def test_no_object_that_holds_a_secret_tells_it_when_it_is_printed(tmp_pat
         ticket_id=TicketId(UUID(int=2)),
         workspace_id=WorkspaceId(UUID(int=3)),
         signing=signing,
-        also_hidden=value,
+        also_hidden=(value,),
     )
 
     async def nothing(_store: object) -> None: ...
 
-    held = [value, signing, question, Credentials(value, (value,)), Candidate(value, nothing), (value,), {"secret": value}]
+    held = [value, signing, question, Credentials(value, (value,), value), Candidate(value, nothing), (value,), {"secret": value}]
     printed = [text for one in held for text in (repr(one), str(one), f"{one}", f"{one!r:>9}", f"{one!s}", ascii(one))]
 
     assert [text for text in printed if CORES[0] in text] == []
