@@ -87,6 +87,14 @@ def may_start(health: Health, trigger: LookupTrigger, now: datetime) -> bool:
             assert_never(trigger)
 
 
+def goes_first(health: Health, trigger: LookupTrigger, now: datetime) -> bool:
+    """Whether its lookup is sent before a backlog: an agent waits, or it is a probe, which tells whether the backlog may go.
+
+    An agent who only looks does not send what a pause holds.
+    """
+    return may_start(health, trigger, now) if isinstance(health, Paused) else trigger.urgent
+
+
 def after_start(health: Health, trigger: LookupTrigger, now: datetime) -> Health:
     """The health once a lookup that may start has been queued: a probe puts the next one off, a refresh is none."""
     if isinstance(health, Paused) and trigger in {LookupTrigger.TICKET, LookupTrigger.VIEW}:
@@ -103,6 +111,19 @@ def after_outcome(
     if isinstance(outcome, Failure):
         return health if outcome.kind in _OURS else _after_failure(health, outcome, now, retry_after)
     return health if isinstance(health, Working) else Working(now)
+
+
+def gives_backlog_up(
+    before: Health, after: Health, outcome: Outcome, now: datetime, *, retry_after: RetryAfter | None = None
+) -> bool:
+    """Whether what is queued, and urgent to nobody, is sent no more: the endpoint is gone, or a pause begins.
+
+    Where the endpoint itself asks for time, its backlog is held instead and goes on afterwards.
+    """
+    if not isinstance(after, Paused) or not isinstance(outcome, Failure):
+        return False
+    asks_for_time = outcome.http_status == _TOO_MANY_REQUESTS and _until(retry_after, now) is not None
+    return outcome.http_status == _GONE or not (asks_for_time or isinstance(before, Paused))
 
 
 def _after_failure(health: Health, failure: Failure, now: datetime, retry_after: RetryAfter | None) -> Health:

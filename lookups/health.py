@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from domain.failure import Failure
-from domain.health import Paused, after_outcome
+from domain.health import Paused, after_outcome, gives_backlog_up
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,13 +27,13 @@ async def note_outcome(
     """Store what the outcome changes, if anything, and return the health that it leaves.
 
     When a pause begins, what is queued and nobody waits for is sent no more: it ends INTERRUPTED in the log, stores nothing
-    else, and so each panel keeps its last outcome. What an agent waits for goes out at its pace, since it may be a refresh
-    that joined.
+    else, and so each panel keeps its last outcome. Where the endpoint asked for time, it is held for as long and then goes on.
+    What an agent waits for goes out at its pace, since it may be a refresh that joined.
     """
     health = after_outcome(connector.health, claim.trigger, outcome, now, retry_after=retry_after)
     if health != connector.health:
         await store.connectors.save_health(connector.id, health)
-    if isinstance(health, Paused) and not isinstance(connector.health, Paused):
+    if gives_backlog_up(connector.health, health, outcome, now, retry_after=retry_after):
         await store.lookups.interrupt_backlog(connector.id, now)
     return health
 

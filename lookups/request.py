@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from domain.health import after_start, may_start
+from domain.health import after_start, goes_first, may_start
 from domain.lookup import Occasion, calls_for_lookup
 from lookups.trace import here
 from lookups.updates import TICKETS, requester_topic
@@ -53,7 +53,8 @@ async def request_lookups(
     if ticket.requester is not None:
         for connector in connectors:
             email, trigger = ticket.requester.email, occasion.trigger
-            if await store.lookups.queue(connector.id, ticket.id, email, trigger, now, trace=here()):
+            urgent = goes_first(connector.health, trigger, now)
+            if await store.lookups.queue(connector.id, ticket.id, email, trigger, now, trace=here(), urgent=urgent):
                 health = after_start(connector.health, trigger, now)
                 if health != connector.health:
                     await store.connectors.save_health(connector.id, health)

@@ -107,7 +107,7 @@ class Runner:
             claim = await store.lookups.claim_next(now, urgent_only=urgent_only, before=now - patience)
             if claim is None:
                 return None
-            return Prepared(claim, await self._question(store, claim), more=await store.lookups.any_queued())
+            return Prepared(claim, await self._question(store, claim), more=await store.lookups.any_queued(now))
 
     async def run(self, prepared: Prepared) -> bool:
         """Ask, save, announce; whether others may wait for the room that this makes.
@@ -218,7 +218,7 @@ class Runner:
                 health = await note_outcome(store, connector, claim, ending.outcome, now=saved_at, retry_after=retry_after)
             if finished and candidate is not None and not isinstance(ending.outcome, Failure):
                 await candidate.answered(store)
-            more = await store.lookups.any_queued()
+            more = await store.lookups.any_queued(saved_at)
         turned = tell_turn(connector, health, claim, ending.outcome)
         topics = [CONNECTORS] if turned or not finished else []  # of one that was found nobody knows what it turned
         await self._updates.announce(claim.workspace_id, requester_topic(claim.email), *topics)

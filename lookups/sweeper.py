@@ -66,7 +66,8 @@ class Sweeper:
     async def sweep(self) -> None:
         """Wake the lanes of every workspace with queued lookups, then end what was abandoned, if it can be."""
         async with self._database.operator_reading() as store:
-            waiting = await store.lookups.waiting(before=self._now() - self._patience)
+            now = self._now()
+            waiting = await store.lookups.waiting(now, before=now - self._patience)
         self._wake(waiting)
         async with self._database.operator_reading() as store:
             abandoned = await store.lookups.abandoned(self._now())

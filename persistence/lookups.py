@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import and_, bindparam, case, exists, func, insert, select, true, update
+from sqlalchemy import and_, bindparam, case, exists, false, func, insert, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.answer import AnswerWarning
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row, ScalarSelect, Select
+    from sqlalchemy import BindParameter, ColumnElement, Row, ScalarSelect, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -89,12 +89,15 @@ class LookupStore:
         now: datetime,
         *,
         trace: str | None = None,
+        urgent: bool | None = None,
     ) -> bool:
-        """Add a lookup unless one is under way for (connector, address); whoever waits for that makes it urgent.
+        """Add a lookup unless one is under way for (connector, address), which an urgent one makes urgent.
 
-        ``trace`` is the traceparent of what called for it. False when one was under way.
+        ``trace`` is the traceparent of what called for it; ``urgent`` stands for what the trigger says. False when one was under
+        way.
         """
-        values = self._columns(connector_id, ticket_id, email, trigger, now) | {"trace": trace}
+        urgent = trigger.urgent if urgent is None else urgent
+        values = self._columns(connector_id, ticket_id, email, trigger, now) | {"trace": trace, "urgent": urgent}
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         statement = (
             dialect.insert(lookups)
@@ -107,7 +110,7 @@ class LookupStore:
         )
         if (await self._connection.execute(statement)).first() is not None:
             return True
-        if trigger.urgent:
+        if urgent:
             await self._connection.execute(
                 update(lookups)
                 .where(
@@ -125,16 +128,24 @@ class LookupStore:
         """Claim the lookup that is next in the workspace; None when none is queued, too many run, or it is suspended.
 
         Urgent ones go first, then those of the connector that has the fewest running, then the oldest; with ``before`` only
-        those that have been queued since then or longer.
+        those that have been queued since then or longer. A paused connector's are held until it may be asked again, all but the
+        urgent ones.
         """
         token = uuid4()
-        values = {"workspace": self._workspace_id, "token": token, "until": now + BUDGET + GRACE, "before": before or now}
+        values = {
+            "workspace": self._workspace_id,
+            "token": token,
+            "until": now + BUDGET + GRACE,
+            "before": before or now,
+            "now": now,
+        }
         row = (await self._connection.execute(_CLAIMING[urgent_only], values)).first()
         return None if row is None else _claim(row, token)
 
-    async def any_queued(self) -> bool:
-        """Whether a lookup of the workspace waits to be claimed."""
-        return (await self._connection.execute(_ANY_QUEUED, {"workspace": self._workspace_id})).first() is not None
+    async def any_queued(self, now: datetime) -> bool:
+        """Whether a lookup of the workspace waits to be claimed, and is not held."""
+        values = {"workspace": self._workspace_id, "before": now, "now": now}
+        return (await self._connection.execute(_ANY_QUEUED, values)).first() is not None
 
     async def claim_test(self, connector_id: ConnectorId, email: EmailAddress, now: datetime) -> Claim:
         """Add a test, claimed from the start: it waits for nothing and joins nothing."""
@@ -180,7 +191,7 @@ class LookupStore:
         )
 
     async def interrupt_backlog(self, connector_id: ConnectorId, now: datetime) -> None:
-        """End the connector's queued lookups that no agent waits for."""
+        """End the connector's queued lookups but for the urgent ones."""
         mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
         await self._connection.execute(
             update(lookups)
@@ -252,21 +263,22 @@ class OpenLookups:
         statement = select(lookups).where(_RUNNING, lookups.c.claimed_until < now)
         return [_claim(row, row.claim) for row in await self._connection.execute(statement)]
 
-    async def waiting(self, *, before: datetime) -> list[Waiting]:
-        """The workspaces with lookups that have been queued since ``before`` or longer, the suspended ones left out.
+    async def waiting(self, now: datetime, *, before: datetime | None = None) -> list[Waiting]:
+        """The workspaces with lookups that have been queued since ``before`` or longer and are not held.
 
-        Looks for one of each connector, so that the length of a backlog does not matter.
+        Suspended workspaces are left out. Looks for one of each connector, so that the length of a backlog does not matter.
         """
         queued = and_(
             lookups.c.workspace_id == connectors.c.workspace_id,
             lookups.c.connector_id == connectors.c.id,
-            lookups.c.requested_at <= before,
+            lookups.c.requested_at <= (before or now),
             _QUEUED,
         )
-        urgent = case((exists().where(queued, lookups.c.urgent.is_(true())), 1), else_=0)
+        pressing = exists().where(queued, lookups.c.urgent.is_(true()))
+        patient = exists().where(queued, lookups.c.urgent.is_(false()))
         statement = (
-            select(connectors.c.workspace_id, func.max(urgent).label("urgent"))
-            .where(exists().where(queued))
+            select(connectors.c.workspace_id, func.max(case((pressing, 1), else_=0)).label("urgent"))
+            .where(or_(pressing, and_(_may_be_asked(now), patient)))
             .where(~exists().where(workspaces.c.id == connectors.c.workspace_id, workspaces.c.suspended_at.is_not(None)))
             .group_by(connectors.c.workspace_id)
         )
@@ -292,7 +304,7 @@ def _claiming(*, urgent_only: bool) -> ReturningUpdate[Any]:
 def _next(*, urgent_only: bool) -> ScalarSelect[UUID]:
     """Read from the ends of indexes, one connector after the other: the length of a backlog does not matter."""
     urgent = _oldest_queued(urgent=True)
-    queued = urgent if urgent_only else func.coalesce(urgent, _oldest_queued(urgent=False))
+    queued = urgent if urgent_only else func.coalesce(urgent, _oldest_not_held())
     running = _running()
     of_connector = running.where(lookups.c.connector_id == connectors.c.id).correlate(connectors).scalar_subquery()
     heads = (
@@ -327,6 +339,21 @@ def _oldest_queued(*, urgent: bool) -> ScalarSelect[UUID]:
     )
 
 
+def _oldest_not_held() -> ColumnElement[UUID | None]:
+    return case((_may_be_asked(_NOW), _oldest_queued(urgent=False)))
+
+
+def _may_be_asked(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    """Whether what a connector has queued is not held by its pause; of the paused ones, those that a probe may ask again."""
+    return or_(connectors.c.next_probe_at.is_(None), connectors.c.next_probe_at <= now)
+
+
+def _any_queued() -> Select[UUID]:
+    """Asks for one of each connector: what is held may be long."""
+    one = func.coalesce(_oldest_queued(urgent=True), _oldest_not_held())
+    return select(connectors.c.id).where(connectors.c.workspace_id == _WORKSPACE, one.is_not(None)).limit(1)
+
+
 def _running() -> Select[int]:
     """Tests stand apart: they wait for nothing and hold nothing up."""
     mine = and_(lookups.c.workspace_id == _WORKSPACE, lookups.c.ticket_id.is_not(None), _RUNNING)
@@ -336,9 +363,10 @@ def _running() -> Select[int]:
 _WORKSPACE = bindparam("workspace", type_=lookups.c.workspace_id.type)
 _TOKEN = bindparam("token", type_=lookups.c.claim.type)
 _BEFORE = bindparam("before", type_=lookups.c.requested_at.type)
+_NOW = bindparam("now", type_=connectors.c.next_probe_at.type)
 _UNTIL = bindparam("until", type_=lookups.c.claimed_until.type)
 _CLAIMING = {urgent_only: _claiming(urgent_only=urgent_only) for urgent_only in (False, True)}
-_ANY_QUEUED = select(lookups.c.id).where(lookups.c.workspace_id == _WORKSPACE, _QUEUED).limit(1)
+_ANY_QUEUED = _any_queued()
 """Made once: to make so large a statement for each claim takes a worker as long as half of its waiting for the database."""
 
 

@@ -23,6 +23,8 @@ from domain.health import (
     Working,
     after_outcome,
     after_start,
+    gives_backlog_up,
+    goes_first,
     may_start,
 )
 from domain.lookup import LookupTrigger, Outcome
@@ -130,6 +132,49 @@ def test_retry_after_means_nothing_beside_another_status(status: int) -> None:
     failure = Failure(FailureKind.HTTP_STATUS, status)
 
     assert ended(UNTROUBLED, failure, retry_after=LONGEST_WAIT) == ended(UNTROUBLED, failure)
+
+
+# What is queued then
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome", "retry_after", "given_up"),
+    [
+        (UNTROUBLED, GONE, None, True),
+        (PAUSED, GONE, None, True),
+        (Failing(NOW - FAILING_TO_PAUSE, 19), ERROR, None, True),
+        (Failing(NOW - FAILING_TO_PAUSE, 19), TOO_MANY, None, True),
+        (Failing(NOW - FAILING_TO_PAUSE, 19), TOO_MANY, SECOND, False),
+        (UNTROUBLED, TOO_MANY, SECOND, False),
+        (PAUSED, TOO_MANY, SECOND, False),
+        (PAUSED, ERROR, None, False),
+        (PAUSED, Failure(FailureKind.INTERRUPTED), None, False),
+        (PAUSED, FOUND, None, False),
+        (UNTROUBLED, ERROR, None, False),
+    ],
+)
+def test_a_backlog_is_given_up_when_a_pause_begins_that_the_endpoint_did_not_ask_for(
+    before: Health, outcome: Outcome, retry_after: RetryAfter | None, given_up: bool
+) -> None:
+    after = ended(before, outcome, retry_after=retry_after)
+
+    assert gives_backlog_up(before, after, outcome, NOW, retry_after=retry_after) is given_up
+
+
+@pytest.mark.parametrize(
+    ("trigger", "untroubled", "paused", "due"),
+    [
+        (LookupTrigger.TICKET, False, False, True),
+        (LookupTrigger.VIEW, True, False, True),
+        (LookupTrigger.REFRESH, True, True, True),
+    ],
+)
+def test_a_refresh_or_a_probe_goes_before_a_backlog_that_is_held(
+    trigger: LookupTrigger, untroubled: bool, paused: bool, due: bool
+) -> None:
+    assert goes_first(UNTROUBLED, trigger, NOW) is untroubled
+    assert goes_first(PAUSED, trigger, NOW) is paused
+    assert goes_first(PAUSED, trigger, PAUSED.next_probe_at) is due
 
 
 # What counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,9 @@ from domain.lookup import LookupStatus, LookupTrigger, Occasion
 from domain.secret import Secret
 from lookups.connectors import change_connector
 from lookups.updates import CONNECTORS
-from tests.lookups.room import POLICY, told
+from tests.lookups.room import POLICY, at_work, told
 from tests.stage.crm import FOUND, NOT_FOUND, response
+from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,6 +197,104 @@ async def test_a_backlog_that_nobody_waits_for_is_sent_no_more(room: Room, crm: 
     assert [ended[ticket.requester.email] for ticket in backlog if ticket.requester] == [INTERRUPTED] * 3
     standing = await room.standing(backlog[0], connector)
     assert (standing.newest, standing.under_way) == (None, False)
+
+
+async def drain(room: Room) -> None:
+    while (prepared := await room.runner.claim(room.workspace_id)) is not None:
+        await room.runner.run(prepared)
+
+
+async def held_backlog(room: Room, crm: Crm, size: int) -> tuple[Connector, list[Ticket]]:
+    """A connector whose endpoint has asked for 90 seconds, with so many lookups that wait for nobody."""
+    connector = await room.connect(crm.url())
+    crm.answers["/lookup"] = response(429, b"", "Retry-After: 90")
+    tickets = [await room.open_ticket(f"{number}@firma.cz") for number in range(size)]
+    for ticket in tickets:
+        await room.request(ticket)
+    await ask(room, await room.open_ticket("vera@firma.cz"))
+    return connector, tickets
+
+
+async def test_a_429_holds_the_backlog_until_it_may_be_asked_again_and_loses_nothing(room: Room, crm: Crm) -> None:
+    connector, tickets = await held_backlog(room, crm, 12)
+
+    room.clock.let_pass(timedelta(seconds=89))
+    await drain(room)
+    assert [request.json["email"] for request in crm.requests] == ["vera@firma.cz"]
+    assert all([(await room.standing(ticket, connector)).under_way for ticket in tickets])
+
+    crm.answers["/lookup"] = FOUND
+    room.clock.let_pass(timedelta(seconds=1))
+    await drain(room)
+    assert len(crm.requests) == 13
+    assert [(await room.standing(ticket, connector)).failure for ticket in tickets] == [None] * 12
+
+
+async def test_another_429_puts_the_rest_of_the_backlog_off_again(room: Room, crm: Crm) -> None:
+    connector, _ = await held_backlog(room, crm, 3)
+    room.clock.let_pass(timedelta(seconds=90))
+
+    await drain(room)
+
+    assert len(crm.requests) == 2
+    stored = await health(room, connector)
+    assert isinstance(stored, Paused)
+    assert stored.next_probe_at == room.clock.now() + timedelta(seconds=90)
+
+
+async def test_an_agent_who_refreshes_sends_what_is_held_and_one_who_looks_does_not(room: Room, crm: Crm) -> None:
+    _, (looked_at, refreshed) = await held_backlog(room, crm, 2)
+
+    await room.request(looked_at, Occasion.TICKET_VIEWED)
+    await room.request(refreshed, Occasion.REFRESH_ASKED)
+    await drain(room)
+
+    assert [request.json["email"] for request in crm.requests] == ["vera@firma.cz", "1@firma.cz"]
+
+
+async def test_a_probe_goes_out_before_a_backlog_and_the_backlog_waits_for_what_it_brings(room: Room, crm: Crm) -> None:
+    await held_backlog(room, crm, 2)
+    room.clock.let_pass(timedelta(seconds=90))
+    crm.answers["/lookup"] = FOUND
+    await room.request(await room.open_ticket("probe@firma.cz"))
+
+    probe = await room.runner.claim(room.workspace_id)
+    assert probe is not None
+    assert (probe.claim.email, probe.more) == ("probe@firma.cz", False)
+    assert await room.runner.claim(room.workspace_id) is None
+    assert await room.runner.run(probe)
+
+    await drain(room)
+    assert len(crm.requests) == 4
+
+
+async def test_a_410_gives_a_held_backlog_up(room: Room, crm: Crm) -> None:
+    connector, tickets = await held_backlog(room, crm, 2)
+    crm.answers["/lookup"] = GONE
+
+    await ask(room, await room.open_ticket("eva@firma.cz"))
+
+    assert {line.failure for line in await room.log(connector) if line.failure == INTERRUPTED} == {INTERRUPTED}
+    assert [(await room.standing(ticket, connector)).under_way for ticket in tickets] == [False, False]
+
+
+async def test_nobody_is_rung_for_what_is_held_and_the_sweeper_rings_when_it_may_go(
+    room: Room, crm: Crm, statements: list[str]
+) -> None:
+    connector, _ = await held_backlog(room, crm, 20)
+    crm.answers["/lookup"] = FOUND
+    async with at_work(room) as lanes:
+        await (lanes.ring(room.workspace_id) or asyncio.sleep(0))
+        statements.clear()
+        await room.sweeper.sweep()
+        assert [text for text in statements if "UPDATE" in text] == []
+        assert len(crm.requests) == 1
+
+        room.clock.let_pass(timedelta(seconds=90))
+        await room.sweeper.sweep()
+        await eventually(lambda: room.ended(connector))
+
+    assert len(crm.requests) == 21
 
 
 async def test_whoever_joins_a_refresh_under_way_takes_no_probe(room: Room, crm: Crm) -> None:

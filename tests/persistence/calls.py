@@ -134,7 +134,7 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
         rows.connector.id, rows.ticket.id, EVA, LookupTrigger.VIEW, NOW
     ),
     "lookups.claim_next": lambda store, _: store.lookups.claim_next(NOW),
-    "lookups.any_queued": lambda store, _: store.lookups.any_queued(),
+    "lookups.any_queued": lambda store, _: store.lookups.any_queued(NOW),
     "lookups.ended_so": lambda store, rows: store.lookups.ended_so(rows.ended, FOUND),
     "lookups.claim_test": lambda store, rows: store.lookups.claim_test(rows.connector.id, JAN, NOW),
     "lookups.finish": lambda store, rows: store.lookups.finish(rows.claim, Ending(outcome=FOUND), NOW),

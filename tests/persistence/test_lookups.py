@@ -592,7 +592,7 @@ async def test_workspaces_wait_while_they_have_queued_lookups(
         await queue(store, theirs.id, EVA)
 
     async with database.operator_reading() as operator:
-        waiting = await operator.lookups.waiting(before=NOW)
+        waiting = await operator.lookups.waiting(NOW)
         depth = await operator.lookups.depth()
 
     assert set(waiting) == {Waiting(workspace_id, urgent=False), Waiting(other_workspace_id, urgent=True)}
@@ -604,8 +604,8 @@ async def test_who_has_just_come_can_be_left_out(database: Database, workspace_i
         await queue(store, connector.id, JAN)
 
     async with database.operator_reading() as operator:
-        assert await operator.lookups.waiting(before=NOW - INSTANT) == []
-        assert await operator.lookups.waiting(before=NOW) == [Waiting(workspace_id, urgent=False)]
+        assert await operator.lookups.waiting(NOW, before=NOW - INSTANT) == []
+        assert await operator.lookups.waiting(NOW) == [Waiting(workspace_id, urgent=False)]
 
 
 async def test_nobody_waits_where_everything_has_ended(
@@ -615,7 +615,7 @@ async def test_nobody_waits_where_everything_has_ended(
         await store.lookups.finish(await running(store, connector.id), ENDING, NOW)
 
     async with database.operator_reading() as operator:
-        assert await operator.lookups.waiting(before=NOW) == []
+        assert await operator.lookups.waiting(NOW) == []
         assert await operator.lookups.abandoned(DEADLINE + INSTANT) == []
         assert await operator.lookups.depth() == {"queued": 0, "running": 0}
 

@@ -75,7 +75,7 @@ async def test_the_first_of_a_long_list_is_found_without_sorting_it(
 
 SWEEPS: dict[str, Callable[[OpenLookups], Awaitable[object]]] = {
     "abandoned": lambda lookups: lookups.abandoned(NOW),
-    "waiting": lambda lookups: lookups.waiting(before=NOW),
+    "waiting": lambda lookups: lookups.waiting(NOW),
     "depth": lambda lookups: lookups.depth(),
 }
 

@@ -256,7 +256,7 @@ async def test_queued_lookups_of_a_suspended_workspace_wait_until_it_is_resumed(
 
     assert await helpdesk.parts.runner.claim(helpdesk.workspace_id) is None
     async with helpdesk.parts.database.operator_reading() as store:
-        assert await store.lookups.waiting(before=utc_now()) == []
+        assert await store.lookups.waiting(utc_now()) == []
     assert crm.requests == []
     await operate(tmp_path, "workspace", "resume", str(helpdesk.workspace_id))
 
