@@ -69,6 +69,8 @@ class Connector(ConnectorSettings):
     created_at: datetime
     updated_at: datetime
     health: Health = UNTROUBLED
+    last_success_at: datetime | None = None
+    """When its endpoint last brought an answer, up to a minute too early; tests are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,9 @@ FAILING_TO_PAUSE: Final = timedelta(minutes=10)
 PROBE_EVERY: Final = timedelta(minutes=5)
 """How long after the pause began, and then after each probe, the next ticket or view is let through."""
 
+SUCCESS_NOTED: Final = timedelta(minutes=1)
+"""How coarse the moment of the last success is, so that not every success writes one."""
+
 LONGEST_WAIT: Final = timedelta(hours=1)
 """An endpoint that asks for more with Retry-After is probed all the same: it may mean a day, or have erred."""
 
@@ -172,11 +175,10 @@ def _until(retry_after: RetryAfter | None, now: datetime) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class TrackRecord:
-    """What the log tells of an endpoint; tests are no part of it."""
+    """What the newest lines of the log tell of an endpoint; tests are no part of it."""
 
-    last_success_at: datetime | None
     durations: Sequence[timedelta]
-    """Of its newest lookups."""
+    """Of the requests that were sent."""
 
     def percentile(self, share: float) -> timedelta | None:
         """The shortest duration that this share of the lookups did not exceed (nearest rank); None without any."""

@@ -60,21 +60,21 @@ class ConnectorHealth:
         description="Set while PAUSED: from then on the next ticket that opens or is viewed asks it once, "
         "to see whether it is back."
     )
-
-    @strawberry.field(description="When a lookup last brought an answer, in UTC; null when the log remembers none.")
-    async def last_success_at(self, info: Info) -> datetime | None:
-        """Read only where it is selected."""
-        return (await info.context.loaders.track_records.load(self.connector_id)).last_success_at
+    last_success_at: datetime | None = strawberry.field(
+        description="When a lookup last brought an answer, in UTC and up to a minute too early; null when none ever has."
+    )
 
     @strawberry.field(
-        description="Half of the last 100 lookups took at most so many milliseconds; null when there has been none.", name="p50Ms"
+        description="Half of the requests among the last 100 lookups took at most so many milliseconds; null without any.",
+        name="p50Ms",
     )
     async def p50_ms(self, info: Info) -> int | None:
         """Read only where it is selected."""
         return _milliseconds((await info.context.loaders.track_records.load(self.connector_id)).percentile(0.50))
 
     @strawberry.field(
-        description="95 of the last 100 lookups took at most so many milliseconds; null when there has been none.", name="p95Ms"
+        description="95 % of the requests among the last 100 lookups took at most so many milliseconds; null without any.",
+        name="p95Ms",
     )
     async def p95_ms(self, info: Info) -> int | None:
         """Read only where it is selected."""
@@ -90,6 +90,7 @@ class ConnectorHealth:
             since=health.since or stored.created_at,
             failures_in_a_row=0 if isinstance(health, Working) else health.failures,
             next_probe_at=health.next_probe_at if isinstance(health, Paused) else None,
+            last_success_at=stored.last_success_at,
         )
 
 

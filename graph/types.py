@@ -371,7 +371,9 @@ class Lookup:
     status: LookupStatus = strawberry.field(description="How it ended; PENDING while it is under way.")
     http_status: int | None = strawberry.field(description="Set once a status line had arrived.")
     error: LookupError | None = strawberry.field(description="Set with ERROR and TIMEOUT.")
-    duration_ms: int | None = strawberry.field(description="Milliseconds from name resolution to the last byte.")
+    duration_ms: int | None = strawberry.field(
+        description="Milliseconds from name resolution to the last byte; null while it is under way and where nothing was sent."
+    )
     warnings: list[Warning] = strawberry.field(description="The repairs that the answer needed.")
     requested_at: datetime = strawberry.field(description="When it was asked for, in UTC; it may then have waited its turn.")
     completed_at: datetime | None = strawberry.field(description="When it ended, in UTC.")
@@ -474,7 +476,9 @@ class LookupTrial:
     status: LookupStatus = strawberry.field(description="How it ended.")
     http_status: int | None = strawberry.field(description="Set once a status line had arrived.")
     error: LookupError | None = strawberry.field(description="Set with ERROR and TIMEOUT.")
-    duration_ms: int = strawberry.field(description="Milliseconds from name resolution to the last byte.")
+    duration_ms: int = strawberry.field(
+        description="Milliseconds from name resolution to the last byte; 0 where nothing was sent."
+    )
     warnings: list[Warning] = strawberry.field(description="The repairs that the answer needed.")
     customer: CrmCustomer | None = strawberry.field(description="The customer as a panel would show it.")
     response: str | None = strawberry.field(
@@ -491,7 +495,7 @@ class LookupTrial:
             status=lookup.status_of(outcome),
             http_status=trial.reply.http_status,
             error=LookupError.of(outcome) if isinstance(outcome, Failure) else None,
-            duration_ms=round(trial.reply.duration / _MILLISECOND),
+            duration_ms=round(trial.reply.took / _MILLISECOND),
             warnings=Warning.all_of(trial.reply.warnings),
             customer=CrmCustomer.of(customer, link),
             response=trial.reply.response,

@@ -74,12 +74,18 @@ class Reply:
     outcome: Outcome
     http_status: int | None = None
     """Set once a status line had arrived, whatever came after it."""
-    duration: timedelta = timedelta()
+    duration: timedelta | None = None
+    """None when nothing was asked."""
     warnings: tuple[AnswerWarning, ...] = ()
     response: str | None = None
     """The body as it came, up to MAX_BODY; None when there was none, or it was compressed."""
     retry_after: RetryAfter | None = None
     """What the endpoint asked for; the only header that is understood, and it is stored nowhere."""
+
+    @property
+    def took(self) -> timedelta:
+        """How long it was asked: no time at all when nothing was."""
+        return self.duration or timedelta()
 
 
 class LookupClient:

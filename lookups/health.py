@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from domain.failure import Failure
-from domain.health import Paused, after_outcome, gives_backlog_up
+from domain.health import SUCCESS_NOTED, Paused, after_outcome, gives_backlog_up
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,11 +31,16 @@ async def note_outcome(
     What an agent waits for goes out at its pace, since it may be a refresh that joined.
     """
     health = after_outcome(connector.health, claim.trigger, outcome, now, retry_after=retry_after)
-    if health != connector.health:
-        await store.connectors.save_health(connector.id, health)
+    success_at = None if isinstance(outcome, Failure) else now
+    if health != connector.health or (success_at and not _noted(connector.last_success_at, now)):
+        await store.connectors.save_health(connector.id, health, success_at=success_at)
     if gives_backlog_up(connector.health, health, outcome, now, retry_after=retry_after):
         await store.lookups.interrupt_backlog(connector.id, now)
     return health
+
+
+def _noted(success_at: datetime | None, now: datetime) -> bool:
+    return success_at is not None and now - success_at < SUCCESS_NOTED
 
 
 def tell_turn(connector: Connector, health: Health, claim: Claim, outcome: Outcome) -> bool:

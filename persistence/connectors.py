@@ -93,9 +93,10 @@ class ConnectorStore:
         values = _columns(settings) | {"updated_at": now} | ({} if settings.has_secret else WITHOUT_SECRET)
         await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(values))
 
-    async def save_health(self, connector_id: ConnectorId, health: Health) -> None:
-        """Replace what is known of how the endpoint fares."""
-        await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(_health_columns(health)))
+    async def save_health(self, connector_id: ConnectorId, health: Health, *, success_at: datetime | None = None) -> None:
+        """Replace what is known of how the endpoint fares; ``success_at`` if an answer has told it."""
+        values = _health_columns(health) | ({"last_success_at": success_at} if success_at else {})
+        await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(values))
 
     async def delete(self, connector_id: ConnectorId) -> bool:
         """Delete the connector with its answers and its log; False when there is none with this id."""
@@ -127,6 +128,7 @@ def connector_from(row: Row[*tuple[Any, ...]], prefix: str = "") -> Connector:
         health=_health(
             columns[f"{prefix}failures_in_a_row"], columns[f"{prefix}health_since"], columns[f"{prefix}next_probe_at"]
         ),
+        last_success_at=columns[f"{prefix}last_success_at"],
     )
 
 

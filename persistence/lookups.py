@@ -218,18 +218,20 @@ class LookupStore:
         return [_lookup(row) for row in rows]
 
     async def track_record(self, connector_id: ConnectorId, count: int) -> TrackRecord:
-        """What the newest ``count`` lookups of the connector tell; read from the end of the log backwards."""
-        mine = and_(
-            lookups.c.workspace_id == self._workspace_id,
-            lookups.c.connector_id == connector_id,
-            lookups.c.trigger != LookupTrigger.TEST,
+        """What the newest ``count`` lines of the connector's log tell, those left out that tell nothing.
+
+        No more is read, however long the log, and whatever it holds.
+        """
+        newest = (
+            select(lookups.c.id, lookups.c.trigger, lookups.c.duration_ms)
+            .where(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
+            .order_by(lookups.c.id.desc())
+            .limit(count)
+            .subquery("newest")
         )
-        newest = select(lookups).where(mine).order_by(lookups.c.id.desc())
-        answered = newest.where(lookups.c.status.in_((LookupStatus.FOUND, LookupStatus.NOT_FOUND))).limit(1)
-        success = (await self._connection.execute(answered.with_only_columns(lookups.c.completed_at))).scalar()
-        asked = newest.where(lookups.c.duration_ms.is_not(None)).limit(count)
-        durations = (await self._connection.execute(asked.with_only_columns(lookups.c.duration_ms))).scalars()
-        return TrackRecord(success, [duration * _MILLISECOND for duration in durations])
+        sent = and_(newest.c.trigger != LookupTrigger.TEST, newest.c.duration_ms.is_not(None))
+        rows = await self._connection.execute(select(newest.c.duration_ms).where(sent).order_by(newest.c.id.desc()))
+        return TrackRecord([duration * _MILLISECOND for duration in rows.scalars()])
 
     def _columns(
         self,

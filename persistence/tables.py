@@ -131,6 +131,8 @@ class ConnectorRow(SQLModel, table=True):
     """When the present health began: with the first failure, with the pause, or with the success that ended either."""
     next_probe_at: datetime | None
     """Set while the endpoint is paused."""
+    last_success_at: datetime | None
+    """To the minute, so that not every success writes it."""
     secret_changed_at: datetime | None
     secret_used_at: datetime | None
     """To the minute, so that not every lookup writes it."""

@@ -313,7 +313,7 @@ TestAnyEndpoint = Endpoint.TestCase
 
 
 def test_percentiles_are_of_the_durations_that_were() -> None:
-    record = TrackRecord(None, [number * SECOND for number in range(100, 0, -1)])
+    record = TrackRecord([number * SECOND for number in range(100, 0, -1)])
 
     assert record.percentile(0.5) == 50 * SECOND
     assert record.percentile(0.95) == 95 * SECOND
@@ -321,11 +321,11 @@ def test_percentiles_are_of_the_durations_that_were() -> None:
 
 @given(st.lists(st.timedeltas(timedelta(), timedelta(seconds=3)), min_size=1, max_size=100))
 def test_half_of_the_lookups_were_no_slower_than_the_median(durations: list[timedelta]) -> None:
-    median = TrackRecord(None, durations).percentile(0.5)
+    median = TrackRecord(durations).percentile(0.5)
 
     assert median in durations
     assert sum(duration <= median for duration in durations) * 2 >= len(durations)
 
 
 def test_without_lookups_there_are_no_percentiles() -> None:
-    assert TrackRecord(None, []).percentile(0.5) is None
+    assert TrackRecord([]).percentile(0.5) is None

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from domain.connector import UNCHANGED, Unchanged
 from domain.failure import Failure, FailureKind
 from domain.health import FAILING_TO_PAUSE, PROBE_EVERY, Failing, Health, Paused, Working
+from domain.identity import email_address
 from domain.lookup import LookupStatus, LookupTrigger, Occasion
 from domain.secret import Secret
 from lookups.connectors import change_connector
@@ -25,6 +26,7 @@ from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from domain.connector import Connector
     from domain.lookup import Lookup
@@ -145,6 +147,49 @@ async def test_a_trial_changes_no_health(room: Room, crm: Crm, answer: Any) -> N
     assert trial is not None
     assert trial.reply.http_status
     assert await health(room, connector) == paused
+
+
+async def last_success(room: Room, connector: Connector) -> datetime | None:
+    async with room.database.reading(room.workspace_id) as store:
+        stored = await store.connectors.get(connector.id)
+    assert stored is not None
+    return stored.last_success_at
+
+
+async def test_the_last_success_is_noted_once_a_minute_and_outlives_the_log(room: Room, crm: Crm) -> None:
+    connector, ticket = await room.connect(crm.url()), await room.open_ticket()
+    first = room.clock.now()
+    crm.answers["/lookup"] = ERROR
+    await ask(room, ticket)
+    assert await last_success(room, connector) is None
+
+    crm.answers["/lookup"] = FOUND
+    noted = []
+    for passed in (timedelta(0), MINUTE - timedelta(seconds=1), timedelta(seconds=1)):
+        room.clock.let_pass(passed)
+        await ask(room, ticket)
+        noted.append(await last_success(room, connector))
+    assert noted == [first, first, first + MINUTE]
+
+    crm.answers["/lookup"] = ERROR
+    room.clock.let_pass(MINUTE)
+    await ask(room, ticket)
+    await room.runner.try_out(room.workspace_id, connector.id, email_address("jan@firma.cz"))
+    async with room.database.workspace(room.workspace_id) as store:
+        await store.aging.erase_log(room.clock.now() + timedelta(days=1), at_most=100)
+    assert await room.log(connector) == []
+    assert await last_success(room, connector) == first + MINUTE
+
+
+async def test_a_success_within_the_minute_that_ends_failures_is_noted_with_them(room: Room, crm: Crm) -> None:
+    connector, ticket = await room.connect(crm.url()), await room.open_ticket()
+    for answer in (FOUND, ERROR, FOUND):
+        crm.answers["/lookup"] = answer
+        await ask(room, ticket)
+        room.clock.let_pass(timedelta(seconds=10))
+
+    assert await health(room, connector) == Working(room.clock.now() - timedelta(seconds=10))
+    assert await last_success(room, connector) == room.clock.now() - timedelta(seconds=10)
 
 
 # What a change of settings does to it

@@ -14,6 +14,7 @@ from domain.answer import Found, NotFound
 from domain.failure import Failure, FailureKind
 from domain.identity import ConnectorId, WorkspaceId, email_address
 from domain.lookup import BUDGET, GRACE, LookupStatus, LookupTrigger, Occasion, status_of
+from graph.types import LookupTrial
 from lookups.client import LookupClient
 from lookups.connectors import change_connector
 from lookups.guard import Guard
@@ -161,6 +162,7 @@ async def test_a_secret_that_does_not_open_ends_it_without_a_request(room: Room,
     await room.runner.run(await claimed(room, connector))
 
     assert (await room.standing(ticket, connector)).newest == Failure(FailureKind.SECRET_UNREADABLE)
+    assert [line.duration for line in await room.log(connector)] == [None]
     assert crm.requests == []
 
 
@@ -180,6 +182,8 @@ async def test_plain_http_is_judged_at_each_lookup_because_the_connector_may_be_
     assert (await room.standing(ticket, connector)).newest == Failure(FailureKind.BLOCKED_ADDRESS)
     assert trial is not None
     assert trial.reply.outcome == Failure(FailureKind.BLOCKED_ADDRESS)
+    assert [line.duration for line in await room.log(connector)] == [None, None]
+    assert LookupTrial.of(trial).duration_ms == 0
     assert crm.requests == []
 
 

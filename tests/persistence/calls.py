@@ -22,6 +22,7 @@ from tests.persistence.samples import (
     JAN,
     NOT_FOUND,
     NOW,
+    SECOND,
     SECRET,
     connect,
     mail,
@@ -68,7 +69,7 @@ async def some_of_everything(store: WorkspaceStore) -> Rows:
     for key in ("whsec_b2xk", "whsec_bmV3"):
         await store.credentials.sign_with(connector.id, Secret(key), NOW)
     ended = await running(store, connector.id, EmailAddress("ended@firma.cz"))
-    await store.lookups.finish(ended, Ending(outcome=FOUND, response="{}"), NOW)
+    await store.lookups.finish(ended, Ending(outcome=FOUND, response="{}", duration=SECOND), NOW)
     claim = await running(store, connector.id, JAN)
     await store.answers.record(connector.id, JAN, FOUND, NOW)
     await store.answers.record(connector.id, JAN, FAILURE, NOW)

@@ -63,7 +63,13 @@ async def test_a_connector_comes_back_as_it_was_added(
     async with database.reading(workspace_id) as store:
         assert await store.connectors.get(added.id) == added
         assert await store.connectors.all() == [added]
-    assert asdict(added) == asdict(given) | {"id": added.id, "created_at": NOW, "updated_at": NOW, "health": {"since": None}}
+    assert asdict(added) == asdict(given) | {
+        "id": added.id,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "health": {"since": None},
+        "last_success_at": None,
+    }
 
 
 async def test_saved_settings_replace_all_but_id_and_age(database: Database, workspace_id: WorkspaceId) -> None:
@@ -83,6 +89,7 @@ async def test_saved_settings_replace_all_but_id_and_age(database: Database, wor
         "created_at": NOW,
         "updated_at": later,
         "health": {"since": None},
+        "last_success_at": None,
     }
 
 

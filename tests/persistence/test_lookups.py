@@ -658,20 +658,21 @@ async def test_a_backlog_ends_interrupted_but_for_what_an_agent_waits_for(
     assert running_now.email in lines
 
 
-async def test_a_track_record_is_of_the_newest_lookups_less_tests(
+async def test_a_track_record_is_of_the_newest_lines_less_tests_and_what_was_not_sent(
     database: Database, workspace_id: WorkspaceId, connector: Connector
 ) -> None:
     async with database.workspace(workspace_id) as store:
-        assert await store.lookups.track_record(connector.id, 3) == TrackRecord(None, [])
+        assert await store.lookups.track_record(connector.id, 3) == TrackRecord([])
         outcomes: list[Outcome] = [FOUND, NOT_FOUND, FAILURE, FAILURE]
         for second, outcome in enumerate(outcomes):
             ending = Ending(outcome=outcome, duration=second * SECOND)
             await store.lookups.finish(await running(store, connector.id), ending, NOW + second * SECOND)
+        assert await store.lookups.track_record(connector.id, 3) == TrackRecord([3 * SECOND, 2 * SECOND, SECOND])
+
         await store.lookups.finish(await running(store, connector.id), Ending(outcome=INTERRUPTED), LATER)
         test = await store.lookups.claim_test(connector.id, JAN, LATER)
         await store.lookups.finish(test, Ending(outcome=FOUND, duration=9 * SECOND), NOW + 9 * SECOND)
         await queue(store, connector.id, EVA)
 
-        record = await store.lookups.track_record(connector.id, 3)
-
-    assert record == TrackRecord(NOW + SECOND, [3 * SECOND, 2 * SECOND, SECOND])
+        assert await store.lookups.track_record(connector.id, 4) == TrackRecord([3 * SECOND])
+        assert await store.lookups.track_record(connector.id, 3) == TrackRecord([]), "no more is read than asked for"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from persistence.encryption import KeyRing
     from tests.stage.back_door import BackDoor
 
-NOTHING: tuple[object, ...] = (None, False, 0, [], TrackRecord(None, []))
+NOTHING: tuple[object, ...] = (None, False, 0, [], TrackRecord([]))
 
 ADDS_ITS_OWN = ["tickets.open", "connectors.add", "audit.add"]
 REFUSED = ["messages.add_email", "messages.add_text", "lookups.queue", "lookups.claim_test", "answers.record"]

@@ -186,7 +186,7 @@ async def cost_of(client: LookupClient, hostile: Hostile, names: list[str], *, s
             replies = await asked(client, hostile, names)
         for name, reply in replies:
             assert (name, *outcome(reply)) == (name, CASES[name].status, CASES[name].error, CASES[name].http_status)
-        seconds = max(reply.duration.total_seconds() for _, reply in replies)
+        seconds = max(reply.took.total_seconds() for _, reply in replies)
         best = Cost(min(best.seconds, seconds), min(best.megabytes, watch.growth / share), min(best.lag, watch.lag))
         if best.fair:
             break
