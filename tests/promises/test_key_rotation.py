@@ -138,6 +138,7 @@ async def fill(place: Place, crm: Crm, workspaces: int) -> None:
 async def asking(front_end: FrontEnd, place: Place, seen: list[str]) -> None:
     """Look somebody up again and again; how each lookup ended."""
     while True:
+        await asyncio.sleep(0.02)  # leaves the processor to the rotation
         trial = (await front_end.ask(TEST, id=place.connector_id, email="jan@firma.cz"))["testConnector"]
         seen.append(trial["status"] if trial["error"] is None else trial["error"]["code"])
 
@@ -178,12 +179,16 @@ def open_files(pid: int) -> set[str]:
         return set()
 
 
-async def test_a_rotation_is_killed_resumed_and_done_while_lookups_go_on(place: Place, figure: Figure) -> None:
+@pytest.mark.timeout(600)
+async def test_a_rotation_is_killed_resumed_and_done_while_lookups_go_on(
+    place: Place, size: Callable[[int], int], figure: Figure
+) -> None:
     seen: list[str] = []
-    async with place.served(NEW, OLD) as front_end, asyncio.timeout(120):
+    async with place.served(NEW, OLD) as front_end, asyncio.timeout(500):
         load = [asyncio.create_task(asking(front_end, place, seen)) for _ in range(3)]
-        endings, kinds = [], []
-        for _ in range(3):
+        endings: list[int | None] = []
+        kinds = []
+        while endings.count(-signal.SIGKILL) < size(20):
             endings.append(await kill_in_the_middle(place))
             kinds.append(await place.key_ids())
         rotation = await place.rotating()
@@ -204,9 +209,7 @@ async def test_a_rotation_is_killed_resumed_and_done_while_lookups_go_on(place: 
     assert await place.key_ids() == {"new"}
     assert set(seen) == {"FOUND"}
     figure("lookups during the rotations, all answered", len(seen))
-    killed = endings.count(-signal.SIGKILL)
-    assert killed
-    figure("rotations killed", killed)
+    figure("rotations killed", endings.count(-signal.SIGKILL))
 
     async with place.served(NEW) as front_end:
         trial = (await front_end.ask(TEST, id=place.connector_id, email="jan@firma.cz"))["testConnector"]
@@ -246,6 +249,4 @@ async def test_with_a_wrong_key_lookups_say_so_and_the_server_lives(place: Place
     nothing = {"secret": {"fingerprint": None, "previous": {"fingerprint": None}}, "signing": {"fingerprint": None}}
     assert shown["connectors"] == [nothing] * PER_WORKSPACE
 
-    async with place.served(OLD) as front_end:
-        trial = (await front_end.ask(TEST, id=place.connector_id, email="jan@firma.cz"))["testConnector"]
-    assert trial["status"] == "FOUND", "nothing was lost"
+    assert await opened(place, KeyRing.parse(OLD)), "nothing was lost"
