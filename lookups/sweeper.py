@@ -1,7 +1,4 @@
-"""The net under everything: lookups whose process died are ended, lookups that nobody was woken for are run.
-
-It also erases the secrets and signing keys that were kept for a day.
-"""
+"""The net under everything: lookups whose process died are ended, lookups that nobody was woken for are run."""
 
 from __future__ import annotations
 
@@ -48,7 +45,6 @@ class Sweeper:
         self._now = now
         self._patience = patience
         self._quiet_until = now()
-        self._erasing_at = now()
         self._ending: dict[LookupId, asyncio.Task[None]] = {}
         self._few_at_once = asyncio.Semaphore(_AT_ONCE)
 
@@ -76,17 +72,6 @@ class Sweeper:
                 self._ending[claim.lookup_id] = asyncio.create_task(self._end(claim))
         if self._ending:
             await asyncio.wait(self._ending.values(), timeout=_ROUND_SECONDS)
-        if self._now() >= self._erasing_at:
-            await self._erase_lapsed()
-            self._erasing_at = self._now() + _A_MINUTE
-
-    async def _erase_lapsed(self) -> None:
-        async with self._database.operator_reading() as store:
-            workspaces = await store.credentials.lapsed(self._now())
-        for workspace_id in workspaces:
-            async with self._database.workspace(workspace_id) as store:
-                erased = await store.credentials.erase_lapsed(self._now())
-            _log.info("previous secrets erased", workspace_id=str(workspace_id), count=erased)
 
     def _wake(self, waiting: Sequence[Waiting]) -> None:
         if waiting and self._patience and self._now() >= self._quiet_until:

@@ -76,9 +76,10 @@ class Retention:
                     owner, lambda store: store.aging.erase_raw_mail(oldest, at_most=_MAILS_AT_ONCE), _MAILS_AT_ONCE, sleep
                 )
         await self._forget_spent_revocations(now)
-        if log_entries or mails:
+        secrets = await self._erase_lapsed_secrets(now)
+        if log_entries or mails or secrets:
             await self._database.scrub()
-            _log.info("what was old is gone", log_entries=log_entries, raw_mails=mails)
+            _log.info("what was old is gone", log_entries=log_entries, raw_mails=mails, secrets=secrets)
 
     async def _in_batches(
         self,
@@ -95,6 +96,16 @@ class Retention:
             if count < batch:
                 return removed
             await sleep(_BREATH_SECONDS)
+
+    async def _erase_lapsed_secrets(self, now: datetime) -> int:
+        """Erase the secrets and signing keys that were replaced and kept for a day; how many."""
+        async with self._database.operator_reading() as operator:
+            owners = await operator.credentials.lapsed(now)
+        erased = 0
+        for owner in owners:
+            async with self._database.workspace(owner, power_safe=False) as store:
+                erased += await store.credentials.erase_lapsed(now)
+        return erased
 
     async def _forget_spent_revocations(self, now: datetime) -> None:
         async with self._database.operator_reading() as operator:

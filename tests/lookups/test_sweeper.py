@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.credentials import KEPT
 from domain.failure import Failure, FailureKind
 from domain.identity import email_address
 from domain.lookup import BUDGET, GRACE, LookupStatus, LookupTrigger, Occasion
-from domain.secret import Secret
 from lookups.sweeper import Sweeper
 from lookups.updates import requester_topic
 from tests.lookups.room import arrived, at_work, told
 from tests.stage.crm import FOUND
-from tests.stage.waiting import eventually, in_thread
+from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -317,32 +315,3 @@ async def test_a_row_that_cannot_be_read_keeps_no_queued_lookup_from_being_run(r
     async with at_work(room):
         rounds.go_on()
         await eventually(lambda: room.ended(well))
-
-
-# What was kept for a day.
-
-
-async def test_a_secret_that_was_replaced_a_day_ago_is_erased_within_a_minute(room: Room, crm: Crm) -> None:
-    crm.answers["/lookup"] = FOUND
-    connector = await room.connect(crm.url(), secret="the first one")
-    async with room.database.workspace(room.workspace_id) as store:
-        await store.credentials.rotate_secret(connector.id, Secret("the second one"), room.clock.now())
-        for key in ("whsec_b2xk", "whsec_bmV3"):
-            await store.credentials.sign_with(connector.id, Secret(key), room.clock.now())
-    await room.sweeper.sweep()
-    room.clock.let_pass(KEPT - timedelta(minutes=1))
-    await room.sweeper.sweep()
-    assert await kept(room) == [(True, True)]
-
-    room.clock.let_pass(timedelta(minutes=1))
-    await room.sweeper.sweep()
-
-    assert await kept(room) == [(False, False)]
-    async with room.database.reading(room.workspace_id) as store:
-        assert await store.credentials.secret(connector.id) == Secret("the second one")
-
-
-async def kept(room: Room) -> list[tuple[bool, bool]]:
-    """Whether there is a ciphertext of a previous secret, and of a previous signing key."""
-    rows = await in_thread(room.back_door.rows, "SELECT previous_secret, previous_signing_key FROM connectors")
-    return [(secret is not None, key is not None) for secret, key in rows]
