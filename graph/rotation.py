@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from domain.credentials import why_not_rotated
-from domain.errors import InvalidAddress, Problem
+from domain.errors import InvalidAddress, Problem, SecretUnreadable
 from domain.failure import Failure
 from domain.identity import ConnectorId, email_address
 from domain.secret import Secret
@@ -38,10 +38,19 @@ class SecretNotRotated(Error):
     trial: LookupTrial = strawberry.field(description="What came of asking with the new secret.")
 
 
-@strawberry.type(description="There is no previous secret: none was replaced, or more than 24 hours ago, or it was erased.")
+@strawberry.type(
+    description="Nothing was changed: no secret was replaced in the last 24 hours, or it was erased since, or the one in force "
+    "cannot be opened with the server's present keys and would be lost."
+)
 class NothingToRestore(Error):
     """Nothing was changed."""
 
+
+_NOTHING_TO_RESTORE = NothingToRestore(message="There is no previous secret to go back to, or no longer.")
+_WOULD_BE_LOST = NothingToRestore(
+    message="The secret in force cannot be opened with the present keys and would be lost: nothing was changed. "
+    "Bring its key back, or set a secret by changing the connector."
+)
 
 RotateSecretResult = Annotated[
     SecretRotated | SecretNotRotated | InvalidInput | NotFound,
@@ -106,8 +115,12 @@ async def restore_secret(info: Info, id: _Id) -> RestoreSecretResult:
         connector = await store.connectors.get(ConnectorId(found))
         if connector is None:
             return _NO_CONNECTOR
-        if not await rotation.restore_secret(store, connector, actor=info.context.caller, now=services.now()):
-            return NothingToRestore(message="There is no previous secret to go back to, or no longer.")
+        try:
+            restored = await rotation.restore_secret(store, connector, actor=info.context.caller, now=services.now())
+        except SecretUnreadable:
+            return _WOULD_BE_LOST
+        if not restored:
+            return _NOTHING_TO_RESTORE
         connector = await store.connectors.get(connector.id) or connector
     await services.updates.announce(workspace_id, CONNECTORS)
     return Connector.of(connector)

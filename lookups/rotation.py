@@ -32,7 +32,7 @@ async def rotate_secret(
     actor: Principal,
     now: Callable[[], datetime],
 ) -> Trial | None:
-    """Ask the endpoint with ``value``; an answer, and nothing else, puts it in force.
+    """Ask the endpoint with ``value``; an answer, and nothing else, puts it in force. One that is already is only asked with.
 
     The trial tells which it was: its outcome is a failure if the old secret is still in force. None for an unknown connector;
     raises InvalidConnector when it has no secret or no header can carry the value.
@@ -44,9 +44,9 @@ async def rotate_secret(
     check_rotation(connector, value)
 
     async def take_over(store: WorkspaceStore) -> None:
-        await store.credentials.rotate_secret(connector_id, value, now())
-        await forget_failures(store, connector_id, now())
-        await store.audit.add(actor, Deed.to(connector, AuditAction.SECRET_ROTATED), now())
+        if await store.credentials.rotate_secret(connector_id, value, now()):
+            await forget_failures(store, connector_id, now())
+            await store.audit.add(actor, Deed.to(connector, AuditAction.SECRET_ROTATED), now())
 
     return await runner.try_out(workspace_id, connector_id, email, candidate=Candidate(value, take_over))
 
@@ -54,7 +54,7 @@ async def rotate_secret(
 async def restore_secret(store: WorkspaceStore, connector: Connector, *, actor: Principal, now: datetime) -> bool:
     """Let the secret and the one before it change places; False when there is none to go back to, or no longer.
 
-    Nobody is asked: this is the way back when what is in force does not work.
+    Nobody is asked: this is the way back when what is in force does not work. Raises SecretUnreadable when that cannot be opened.
     """
     restored = await store.credentials.restore_secret(connector.id, now)
     if restored:

@@ -90,30 +90,40 @@ class CredentialStore:
         values = {_SECRET: sealed, "secret_changed_at": now, "secret_used_at": None}
         await self._write(connector_id, values | _WITHOUT_PREVIOUS)
 
-    async def rotate_secret(self, connector_id: ConnectorId, secret: Secret, now: datetime) -> None:
+    async def rotate_secret(self, connector_id: ConnectorId, secret: Secret, now: datetime) -> bool:
         """Put ``secret``, which has just been used, in force and keep the one before it for a day.
 
-        Raises SecretUnreadable. The secret that is in force already changes nothing.
+        Raises SecretUnreadable. False when it was in force already, and nothing changed.
         """
         sealed = await self._sealed(connector_id)
         if sealed is None or (current := sealed.open(_SECRET)) == secret:
-            return
+            return False
         await self._write(connector_id, sealed.swapped(secret, current, now) | {"secret_used_at": now, "updated_at": now})
+        return True
 
     async def restore_secret(self, connector_id: ConnectorId, now: datetime) -> bool:
-        """Let the secret and the one before it change places; False when there is none to go back to, or no longer."""
+        """Let the secret and the one before it change places; False when there is none to go back to, or no longer.
+
+        Raises SecretUnreadable when the one in force cannot be opened: it could not be kept, and its key may come back.
+        """
         sealed = await self._sealed(connector_id)
         if sealed is None or not sealed.row.secret or not sealed.holds_previous(now):
             return False
-        previous, current = sealed.opened(_PREVIOUS), sealed.opened(_SECRET)
+        previous = sealed.opened(_PREVIOUS)
         if previous is None:
             return False
+        current = sealed.open(_SECRET)
         await self._write(connector_id, sealed.swapped(previous, current, now) | {"secret_used_at": None, "updated_at": now})
         return True
 
     async def forget_previous_secret(self, connector_id: ConnectorId) -> None:
         """Erase the ciphertext of the secret before."""
         await self._write(connector_id, _WITHOUT_PREVIOUS)
+
+    async def signs(self, connector_id: ConnectorId) -> bool:
+        """Whether the connector's requests are signed."""
+        sealed = await self._sealed(connector_id)
+        return sealed is not None and sealed.row.signing_key is not None
 
     async def sign_with(self, connector_id: ConnectorId, key: Secret, now: datetime) -> bool:
         """Sign with ``key`` from now on, and for a day with the key before it, too; False for an unknown connector."""

@@ -125,6 +125,7 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "credentials.restore_secret": lambda store, rows: store.credentials.restore_secret(rows.connector.id, NOW),
     "credentials.forget_previous_secret": lambda store, rows: store.credentials.forget_previous_secret(rows.connector.id),
     "credentials.sign_with": lambda store, rows: store.credentials.sign_with(rows.connector.id, Secret("whsec_bWluZQ=="), NOW),
+    "credentials.signs": lambda store, rows: store.credentials.signs(rows.connector.id),
     "credentials.stop_signing": lambda store, rows: store.credentials.stop_signing(rows.connector.id),
     "credentials.erase_lapsed": lambda store, _: store.credentials.erase_lapsed(NOW + KEPT),
     "connectors.delete": lambda store, rows: store.connectors.delete(rows.connector.id),

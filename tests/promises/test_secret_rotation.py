@@ -11,6 +11,7 @@ import pytest
 
 from tests.flows.desk import JAN, arrived
 from tests.stage.crm import FOUND, NOT_FOUND, response
+from tests.stage.waiting import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,6 +57,12 @@ async def restore(desk: Desk, connector_id: str) -> Any:  # noqa: ANN401
 
 async def shown(desk: Desk, connector_id: str) -> Any:  # noqa: ANN401
     return (await desk.admin.ask(SHOW, id=connector_id))["connector"]["secret"]
+
+
+async def deeds(desk: Desk, connector_id: str) -> list[str]:
+    """What the audit log holds of the connector, newest first."""
+    nodes = (await desk.admin.ask("{ auditLog(first: 100) { nodes { action connectors { id } } } }"))["auditLog"]["nodes"]
+    return [node["action"] for node in nodes if connector_id in str(node["connectors"])]
 
 
 async def sent_now(desk: Desk, company: Crm, connector_id: str) -> str:
@@ -334,9 +341,34 @@ async def test_the_secret_in_force_may_be_rotated_to_itself_and_nothing_is_lost(
     await rotate(desk, connector_id, NEW)
     before = await shown(desk, connector_id)
 
-    await rotate(desk, connector_id, NEW)
+    rotations = await deeds(desk, connector_id)
+    assert rotations.count("SECRET_ROTATED") == 1
+    held = company.hang()
+    await desk.open()
+    await arrived(company, 2)
+    company.answers["/lookup"] = FOUND
+    assert (await rotate(desk, connector_id, NEW))["__typename"] == "SecretRotated"
 
     assert (await shown(desk, connector_id))["previous"] == before["previous"]
+    assert await deeds(desk, connector_id) == rotations
+    held.set()
+    await desk.settled()
+    assert "INTERRUPTED" not in str(await desk.log(connector_id))
+
+
+async def test_a_secret_that_cannot_be_opened_is_not_given_up_by_going_back(desk: Desk, company: Crm) -> None:
+    company.answers["/lookup"] = FOUND
+    connector_id = await connected(desk, company)
+    await rotate(desk, connector_id)
+    await desk.alter("UPDATE connectors SET secret = :broken WHERE id = :id", broken=b"broken", id=UUID(connector_id))
+
+    refused = await restore(desk, connector_id)
+
+    assert refused["__typename"] == "NothingToRestore"
+    assert "cannot be opened" in refused["message"]
+    assert await in_thread(desk.back_door.rows, "SELECT secret FROM connectors WHERE id = :id", id=UUID(connector_id)) == [
+        (b"broken",)
+    ]
 
 
 @pytest.mark.parametrize(
