@@ -95,7 +95,8 @@ class CreateConnectorInput:
 
 @strawberry.input(
     description="What to change: a member left out stays as it is, null clears what may be empty. A new origin of lookupUrl "
-    "drops header name and secret unless the same mutation sets them; a new lookupUrl also drops the answers."
+    "drops header name and secret unless the same mutation sets them, and the signing keys always; a new lookupUrl also drops "
+    "the answers."
 )
 class UpdateConnectorInput:
     """The same members as for a new connector, all optional."""
@@ -219,6 +220,7 @@ class Mutation:
         async with services.database.workspace(info.context.workspace_id) as store:
             changes, secret = _changes(input, await store.connectors.last_position())
             before = await store.connectors.get(ConnectorId(connector_id)) if connector_id else None
+            signed = before is not None and await store.credentials.signs(before.id)
             try:
                 changed = connector_id and await change_connector(
                     store, ConnectorId(connector_id), changes, secret, policy=services.endpoint_policy, now=services.now()
@@ -230,6 +232,8 @@ class Mutation:
             if before and changed and (members := changed_members(before, changed, secret_given=isinstance(secret, Secret))):
                 deed = Deed.to(changed, AuditAction.CONNECTOR_UPDATED, members=members)
                 await store.audit.add(info.context.caller, deed, services.now())
+            if changed and signed and not await store.credentials.signs(changed.id):
+                await store.audit.add(info.context.caller, Deed.to(changed, AuditAction.SIGNING_DISABLED), services.now())
         if not changed:
             return _NO_CONNECTOR
         await services.updates.announce(info.context.workspace_id, CONNECTORS)

@@ -131,6 +131,13 @@ async def test_a_new_origin_drops_the_keys_and_a_new_path_does_not(desk: Desk, c
     await desk.change(connector_id, lookupUrl=company.url().replace("127.0.0.1", "127.0.0.2"))
     assert await kept(desk, connector_id) == (None, None)
     assert await shown(desk, connector_id) is None
+    nodes = (await desk.admin.ask("{ auditLog(first: 100) { nodes { action connectors { id } } } }"))["auditLog"]["nodes"]
+    actions = [node["action"] for node in nodes if connector_id in str(node["connectors"])]
+    assert [action for action in actions if action in {"SIGNING_DISABLED", "CONNECTOR_UPDATED"}] == [
+        "SIGNING_DISABLED",
+        "CONNECTOR_UPDATED",
+        "CONNECTOR_UPDATED",
+    ]
 
 
 async def test_keys_that_stayed_behind_when_the_origin_changed_sign_nothing(desk: Desk, company: Crm) -> None:
