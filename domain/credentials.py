@@ -83,7 +83,7 @@ def why_not_rotated(failure: Failure) -> str:
     """One sentence for the admin whose new secret was not taken over."""
     match failure:
         case Failure(kind=FailureKind.INTERRUPTED):
-            return "The connector was changed meanwhile, so nothing was switched: look at it and try again."
+            return "The connector was changed meanwhile or this trial forgotten, so nothing was switched: look and try again."
         case Failure(kind=FailureKind.SECRET_UNREADABLE):
             return "The secret in force cannot be opened with the present keys: set a new one by changing the connector."
         case Failure(http_status=status) if status in _REFUSED:

@@ -128,7 +128,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         with suppress(TimeoutError):
             async with asyncio.timeout((caller.expires_at - self.context.services.now()).total_seconds()):
                 await door.revoked(caller)
-                reason = "The token has been revoked"
+                reason = "The token has been revoked, or its workspace suspended"
         for operation_id in list(self.operations):
             await self.cleanup_operation(operation_id)
         with suppress(WebSocketDisconnected):

@@ -59,7 +59,7 @@ class AgingStore:
         self._workspace_id = workspace_id
 
     async def erase_log(self, before: datetime, *, at_most: int) -> int:
-        """Remove ended entries of the log, the oldest first; how many. An answer that is shown does not depend on them."""
+        """Remove ended entries of the log; how many. An answer that is shown does not depend on them."""
         ours = select(connectors.c.id).where(connectors.c.workspace_id == self._workspace_id)
         old = (
             select(lookups.c.id)

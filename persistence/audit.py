@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -68,7 +68,7 @@ def _entry(row: Row[Any]) -> AuditEntry:
         connectors=tuple(NamedConnector(ConnectorId(UUID(connector_id)), name) for connector_id, name in details["connectors"]),
         members=tuple(details["members"]),
         ticket_id=TicketId(UUID(details["ticket_id"])) if details["ticket_id"] else None,
-        erased=Erased(**details["erased"]) if details["erased"] else None,
+        erased=_erased(details["erased"]) if details["erased"] else None,
     )
     return AuditEntry(
         id=AuditEntryId(row.id),
@@ -78,3 +78,8 @@ def _entry(row: Row[Any]) -> AuditEntry:
         deed=deed,
         happened_at=row.happened_at,
     )
+
+
+def _erased(counts: dict[str, int]) -> Erased:
+    """What was counted then, by a version that may have counted more or less than this one."""
+    return Erased(**{field.name: counts.get(field.name, 0) for field in fields(Erased)})
