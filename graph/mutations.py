@@ -21,13 +21,22 @@ from graph.context import Info
 from graph.erasure import ForgetRequesterResult, forget_requester
 from graph.errors import InvalidInput, NotFound
 from graph.rights import MayConfigure
-from graph.types import Connector, ConnectorDeleted, CrmPanel, LookupsRefreshed, LookupTrial, Ticket, uuid_of
+from graph.types import (
+    NO_CONNECTOR,
+    Connector,
+    ConnectorDeleted,
+    ConnectorIdArgument,
+    CrmPanel,
+    LookupsRefreshed,
+    LookupTrial,
+    Ticket,
+    uuid_of,
+)
 from lookups.connectors import change_connector, create_connector
 from lookups.request import request_lookups
 from lookups.updates import CONNECTORS
 
 _NO_TICKET = NotFound(message="There is no such ticket.")
-_NO_CONNECTOR = NotFound(message="There is no such connector.")
 
 CreateTicketResult = Annotated[
     Ticket | InvalidInput, strawberry.union("CreateTicketResult", description="The new ticket, or why there is none.")
@@ -64,8 +73,6 @@ _TTL = "How many hours an answer stays fresh, 0 to 8,760; 0 = ask every time."
 _LOG_RESULTS = "Whether the log keeps what the endpoint answered. Turned off, what it had kept is erased."
 _ENABLED = "Whether it has panels and is asked."
 _POSITION = "Sorts the panels, equal ones by age; left out = last."
-
-_Id = Annotated[strawberry.ID, strawberry.argument(description="The connector's id.")]
 
 
 @strawberry.input(description="A ticket that an agent opens by hand, after a phone call for example.")
@@ -159,7 +166,7 @@ class Mutation:
             if connector_id is not None:
                 connector = await store.connectors.get(ConnectorId(only)) if only else None
                 if connector is None or not connector.enabled:
-                    return _NO_CONNECTOR
+                    return NO_CONNECTOR
             requested = await request_lookups(
                 store, ticket, Occasion.REFRESH_ASKED, now=services.now(), only=ConnectorId(only) if only else None
             )
@@ -210,7 +217,7 @@ class Mutation:
     async def update_connector(
         self,
         info: Info,
-        id: _Id,
+        id: ConnectorIdArgument,
         input: Annotated[UpdateConnectorInput, strawberry.argument(description="What to change.")],
     ) -> UpdateConnectorResult:
         """Change what the input mentions."""
@@ -235,21 +242,21 @@ class Mutation:
             if changed and signed and not await store.credentials.signs(changed.id):
                 await store.audit.add(info.context.caller, Deed.to(changed, AuditAction.SIGNING_DISABLED), services.now())
         if not changed:
-            return _NO_CONNECTOR
+            return NO_CONNECTOR
         await services.updates.announce(info.context.workspace_id, CONNECTORS)
         return Connector.of(changed)
 
     @strawberry.mutation(
         permission_classes=[MayConfigure], description="Delete a connector with its answers and its log. For admins."
     )
-    async def delete_connector(self, info: Info, id: _Id) -> DeleteConnectorResult:
+    async def delete_connector(self, info: Info, id: ConnectorIdArgument) -> DeleteConnectorResult:
         """Delete a connector."""
         connector_id = uuid_of(id)
         services = info.context.services
         async with services.database.workspace(info.context.workspace_id) as store:
             connector = await store.connectors.get(ConnectorId(connector_id)) if connector_id else None
             if connector is None:
-                return _NO_CONNECTOR
+                return NO_CONNECTOR
             await store.connectors.delete(connector.id)
             await store.audit.add(info.context.caller, Deed.to(connector, AuditAction.CONNECTOR_DELETED), services.now())
         await services.updates.announce(info.context.workspace_id, CONNECTORS)
@@ -271,7 +278,7 @@ class Mutation:
     async def test_connector(
         self,
         info: Info,
-        id: _Id,
+        id: ConnectorIdArgument,
         email: Annotated[str, strawberry.argument(description="The address to ask about.")],
     ) -> TestConnectorResult:
         """Try a connector out."""
@@ -282,7 +289,7 @@ class Mutation:
         trial = connector_id and await info.context.services.runner.try_out(
             info.context.workspace_id, ConnectorId(connector_id), address
         )
-        return LookupTrial.of(trial) if trial else _NO_CONNECTOR
+        return LookupTrial.of(trial) if trial else NO_CONNECTOR
 
     rotate_secret = rotation.rotate_secret
     restore_secret = rotation.restore_secret

@@ -14,13 +14,9 @@ from domain.secret import Secret
 from graph.context import Info
 from graph.errors import Error, InvalidInput, NotFound
 from graph.rights import MayConfigure
-from graph.types import Connector, LookupTrial, uuid_of
+from graph.types import NO_CONNECTOR, Connector, ConnectorIdArgument, LookupTrial, uuid_of
 from lookups import rotation
 from lookups.updates import CONNECTORS
-
-_NO_CONNECTOR = NotFound(message="There is no such connector.")
-
-_Id = Annotated[strawberry.ID, strawberry.argument(description="The connector's id.")]
 
 
 @strawberry.type(description="The endpoint answered with the new secret, and it is in force.")
@@ -70,7 +66,7 @@ RestoreSecretResult = Annotated[
 )
 async def rotate_secret(
     info: Info,
-    id: _Id,
+    id: ConnectorIdArgument,
     value: Annotated[str, strawberry.argument(description="The new secret: printable ASCII, at most 4,096 characters.")],
     email: Annotated[str, strawberry.argument(description="The address to ask about.")],
 ) -> RotateSecretResult:
@@ -92,7 +88,7 @@ async def rotate_secret(
         now=services.now,
     )
     if not trial:
-        return _NO_CONNECTOR
+        return NO_CONNECTOR
     if isinstance(trial.reply.outcome, Failure):
         return SecretNotRotated(message=why_not_rotated(trial.reply.outcome), trial=LookupTrial.of(trial))
     await services.updates.announce(workspace_id, CONNECTORS)
@@ -106,15 +102,15 @@ async def rotate_secret(
     description="Go back to the secret before, within 24 hours; the present one then becomes the previous one. The endpoint is "
     "not asked. For admins.",
 )
-async def restore_secret(info: Info, id: _Id) -> RestoreSecretResult:
+async def restore_secret(info: Info, id: ConnectorIdArgument) -> RestoreSecretResult:
     """Let the secret and the one before it change places."""
     services, workspace_id, found = info.context.services, info.context.workspace_id, uuid_of(id)
     if not found:
-        return _NO_CONNECTOR
+        return NO_CONNECTOR
     async with services.database.workspace(workspace_id) as store:
         connector = await store.connectors.get(ConnectorId(found))
         if connector is None:
-            return _NO_CONNECTOR
+            return NO_CONNECTOR
         try:
             restored = await rotation.restore_secret(store, connector, actor=info.context.caller, now=services.now())
         except SecretUnreadable:

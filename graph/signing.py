@@ -12,12 +12,8 @@ from domain.secret import Secret
 from graph.context import Info
 from graph.errors import NotFound
 from graph.rights import MayConfigure
-from graph.types import Connector, uuid_of
+from graph.types import NO_CONNECTOR, Connector, ConnectorIdArgument, uuid_of
 from lookups.signature import new_signing_key
-
-_NO_CONNECTOR = NotFound(message="There is no such connector.")
-
-_Id = Annotated[strawberry.ID, strawberry.argument(description="The connector's id.")]
 
 
 @strawberry.type(description="Every request of the connector is signed with this key from now on.")
@@ -52,15 +48,15 @@ DisableSigningResult = Annotated[
     "signs beside the new one for 24 hours, so that the endpoint can change over. A new origin of lookupUrl drops the keys. "
     "For admins.",
 )
-async def issue_signing_key(info: Info, id: _Id) -> IssueSigningKeyResult:
+async def issue_signing_key(info: Info, id: ConnectorIdArgument) -> IssueSigningKeyResult:
     """Turn signing on, or rotate its key."""
     services, found, key = info.context.services, uuid_of(id), new_signing_key()
     if not found:
-        return _NO_CONNECTOR
+        return NO_CONNECTOR
     async with services.database.workspace(info.context.workspace_id) as store:
         connector = await store.connectors.get(ConnectorId(found))
         if connector is None:
-            return _NO_CONNECTOR
+            return NO_CONNECTOR
         await store.credentials.sign_with(connector.id, key, services.now())
         await store.audit.add(info.context.caller, Deed.to(connector, AuditAction.SIGNING_KEY_ISSUED), services.now())
     return SigningKeyIssued(key=key, connector=Connector.of(connector))
@@ -69,15 +65,15 @@ async def issue_signing_key(info: Info, id: _Id) -> IssueSigningKeyResult:
 @strawberry.mutation(
     permission_classes=[MayConfigure], description="Sign no request of the connector any more and erase its keys. For admins."
 )
-async def disable_signing(info: Info, id: _Id) -> DisableSigningResult:
+async def disable_signing(info: Info, id: ConnectorIdArgument) -> DisableSigningResult:
     """Turn signing off."""
     services, found = info.context.services, uuid_of(id)
     if not found:
-        return _NO_CONNECTOR
+        return NO_CONNECTOR
     async with services.database.workspace(info.context.workspace_id) as store:
         connector = await store.connectors.get(ConnectorId(found))
         if connector is None:
-            return _NO_CONNECTOR
+            return NO_CONNECTOR
         if await store.credentials.stop_signing(connector.id):
             await store.audit.add(info.context.caller, Deed.to(connector, AuditAction.SIGNING_DISABLED), services.now())
     return Connector.of(connector)

@@ -19,6 +19,7 @@ from domain.panel import Locale, Panel
 from domain.verification import SenderVerification
 from graph.context import Info
 from graph.credentials import ConnectorSecret, ConnectorSigning
+from graph.errors import NotFound
 from graph.health import ConnectorHealth
 from graph.loaders import MessagePage
 from graph.pages import After, Connection, First, check_first, id_after
@@ -514,6 +515,10 @@ class ConnectorDeleted:
     """A receipt."""
 
     id: strawberry.ID = strawberry.field(description="The id it had.")
+
+
+ConnectorIdArgument = Annotated[strawberry.ID, strawberry.argument(description="The connector's id.")]
+NO_CONNECTOR = NotFound(message="There is no such connector.")
 
 
 def uuid_of(text: strawberry.ID) -> UUID | None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.stage.served import Desk
     from tests.stage.shell import Shell, Terminal
 
-A_FEW_SECONDS = 8.0
+A_FEW_SECONDS = 15.0
 HANGING = """
 import socket, time
 from datetime import timedelta
