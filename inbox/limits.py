@@ -28,10 +28,11 @@ class DoorLimits:
     silence: timedelta = timedelta(minutes=3)
     """Between two pieces of a message (RFC 5321, 4.5.3.2.5)."""
     bytes_per_second: int = 10 * 1024
-    """Of a message, once ``silence`` has passed since its begin: the largest one may take three quarters of an hour."""
+    """Of a message; one that falls behind this by ``silence`` is over, so that the largest may take three quarters of an hour."""
     bytes_under_way: int = 256 * 1024 * 1024
-    """Of all messages that are being received, ten of the largest at once."""
+    """Of all messages that are being received; a client may have as much of it as is left for others, so that some always is."""
 
-    def time_for(self, received: int) -> timedelta:
-        """How long a message may take of which so many bytes are here."""
-        return self.silence + timedelta(seconds=received / self.bytes_per_second)
+    @property
+    def bytes_spared(self) -> int:
+        """A message below this size, its share if all connections were busy, never makes room for another: half a MiB."""
+        return self.bytes_under_way // self.connections

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +14,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 
 from domain.errors import InvalidAddress
 from domain.identity import EmailAddress, email_address
+from inbox.client import client_of
+from inbox.incoming import Incoming
 from inbox.limits import MAX_BYTES, MAX_COMMAND, MAX_RECIPIENTS, DoorLimits
 from inbox.receive import TooManyMails, WorkspaceSuspended
 from persistence.database import DatabaseAway
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 _STORE_SECONDS = 20
 _QUIT_SECONDS = 1
+_A_MOMENT = 0.001
+_TURN = 0.01
+_PIECE = 1 << 20  # more than one reading of the socket yields: nothing is left behind the piece
 _BACKLOG = 1024
 _FINISHING = timedelta(seconds=5)
 _GREETING = "Disqua CRM Connector"
@@ -42,8 +47,6 @@ _OVERLOADED = "421 4.3.1 Too much mail at once, please try again later"
 _UNUSED = "421 4.4.2 Unused for a while, and others wait"
 _TOO_SLOW = "421 4.4.2 Nothing more came in time, please try again"
 _TOO_MANY_ERRORS = "421 4.7.0 Too many errors, please try again later"
-_REFUSES_MESSAGE = ("500 Line too long", "552 Error: Too much mail data")
-"""What aiosmtpd says after DATA of a message that is too large."""
 _log = structlog.get_logger(__name__)
 
 
@@ -72,7 +75,6 @@ class _Dialogue:
 
     async def handle_DATA(self, server: _Polite, _session: Session, envelope: Envelope) -> str:
         """Store the message in every workspace addressed."""
-        server.has_whole_message()
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 replies = await self._store(envelope)
@@ -81,9 +83,7 @@ class _Dialogue:
             replies = dict.fromkeys(envelope.rcpt_tos, _TRY_AGAIN)
         except Exception as error:  # noqa: BLE001 - whatever it was, each recipient is told to try again
             replies = dict.fromkeys(envelope.rcpt_tos, await self.handle_exception(error))
-        if isinstance(server, LMTP):
-            return "\r\n".join(replies[recipient] for recipient in envelope.rcpt_tos)  # RFC 2033, 4.2: one for each
-        return min(replies.values(), key=_goodness)
+        return server.worded([replies[recipient] for recipient in envelope.rcpt_tos])
 
     async def _store(self, envelope: Envelope) -> dict[str, str]:
         content = envelope.original_content or b""
@@ -123,20 +123,20 @@ def _goodness(reply: str) -> int:
 class _Polite(SMTP):
     """A dialogue that ends with a word, for whatever reason, and never between a message and its answer."""
 
-    command_size_limit = MAX_COMMAND
-    line_length_limit = MAX_BYTES + 1024
+    command_size_limit = line_length_limit = MAX_COMMAND
 
     def __init__(self, dialogue: _Dialogue, door: Door, **options: Any) -> None:  # noqa: ANN401 - whatever aiosmtpd takes
         self.command_size_limits = defaultdict(lambda: MAX_COMMAND)  # aiosmtpd shares one among all connections
         super().__init__(dialogue, timeout=door.limits.idle.total_seconds(), **options)
+        self._dialogue = dialogue
         self._door = door
         self._errors = 0
-        self._began_message = 0.0
-        self._receiving = False
-        self.received = 0
-        self.in_message = False
+        self._turn_at = 0.0
+        self.client = ""
+        self.incoming: Incoming | None = None
+        """The message that it is about, until that is answered."""
         self.useful_at = self.loop.time()
-        """When it was last of any use: at its begin, and at each message."""
+        """When it was last of any use: at its begin, at each message, and in one for as long as it comes in pace."""
 
     @property
     def talk(self) -> asyncio.Task[None]:
@@ -144,15 +144,14 @@ class _Polite(SMTP):
         return cast("asyncio.Task[None]", self._handler_coroutine)
 
     @property
-    def client(self) -> object:
-        """The address at the other end."""
-        peer: object = self.session.peer if self.session else None
-        return peer[0] if isinstance(peer, tuple) else peer
+    def may_end(self) -> bool:
+        """Whether it may end for another's sake: never between a whole message and its answer."""
+        return self.incoming is None or not self.incoming.whole
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the dialogue among those that are open, as long as there is room."""
         super().connection_made(transport)
-        self._take_lines_of(MAX_COMMAND)
+        self.client = client_of(transport.get_extra_info("peername")[0])
         self._door.admit(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -160,58 +159,73 @@ class _Polite(SMTP):
         self._door.dialogues.discard(self)
         super().connection_lost(error)
 
-    def data_received(self, data: bytes) -> None:
-        """Measure how a message comes in."""
-        if self._receiving:
-            self._measure(len(data))
-        super().data_received(data)
-
     async def push(self, status: str | bytes) -> None:
-        """Answer in our words, and part with whoever makes nothing but mistakes."""
+        """Answer in our words, let others have their turn, and part with whoever makes nothing but mistakes."""
         said = status.decode(errors="replace") if isinstance(status, bytes) else status
-        for answer in self._answers(said):
-            await super().push(answer)
+        await super().push(_TOO_LARGE if said.startswith("552 Error") else said)
         self._errors += said.startswith("5")
         if self._errors > self._door.limits.errors:
             self.end(_TOO_MANY_ERRORS)
+        if self.loop.time() - self._turn_at > _TURN:
+            await asyncio.sleep(0)
+            self._turn_at = self.loop.time()
 
-    def _answers(self, said: str) -> list[str]:
-        """Whatever is too long for a line is too large for a message."""
-        return [_TOO_LARGE if said.startswith((*_REFUSES_MESSAGE, "552")) else said]
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """Whoever has heard the last word gains no time by what was sent before."""
+        closing = self.transport is not None and self.transport.is_closing()
+        super()._reset_timeout(_QUIT_SECONDS if closing else duration)
 
     @syntax("DATA")
-    async def smtp_DATA(self, arg: str) -> None:
-        """Take a message; its answer goes out whole, and QUIT after it is heard even where the door is closing."""
-        self.in_message = self._receiving = True
-        self._began_message = self.loop.time()
-        self._take_lines_of(self.line_length_limit)
-        self._measure(0)
+    async def smtp_DATA(self, arg: str | None) -> None:
+        """Take a message; its answer goes out whole, and QUIT after it is heard even where the door is closing.
+
+        aiosmtpd would keep each line by itself: a message of empty lines took 2 GB and held up the loop for seconds.
+        """
+        envelope = cast("Envelope", self.envelope)
+        if await self.check_helo_needed():
+            return
+        if not envelope.rcpt_tos:
+            await self.push("503 5.5.1 Error: need RCPT command")
+        elif arg:
+            await self.push("501 5.5.4 Syntax: DATA")
+        else:
+            await self._take_message(envelope)
+
+    async def _take_message(self, envelope: Envelope) -> None:
+        self.incoming = incoming = Incoming(self._door.limits, self.loop.time())
         try:
-            await super().smtp_DATA(arg)
+            await self.push("354 End data with <CR><LF>.<CR><LF>")
+            await self._receive(incoming)
+            self._reset_timeout(2 * _STORE_SECONDS)
+            status = await self._answer_to(incoming, envelope)
+            self._set_post_data_state()  # type: ignore[no-untyped-call]
+            await self.push(status)
         finally:
-            self.in_message = self._receiving = False
-            self.received = 0
+            self.incoming = None
             self.useful_at = self.loop.time()
-            self._take_lines_of(MAX_COMMAND)
         self._reset_timeout(_QUIT_SECONDS if self._door.closing else None)
 
-    def has_whole_message(self) -> None:
-        """From here on the message waits for us, no longer we for it."""
-        self._receiving = False
-        self._errors = 0
-        self._reset_timeout(2 * _STORE_SECONDS)
+    async def _receive(self, incoming: Incoming) -> None:
+        """Take the message piece by piece, as long as it is quick enough and there is room for it."""
+        while not incoming.whole:
+            now = self.loop.time()
+            if incoming.in_pace:
+                self.useful_at = now
+            self._reset_timeout(max(incoming.due - now, _A_MOMENT))
+            self._door.share_room()
+            piece = await self._reader.read(_PIECE)
+            self._reader.feed_data(incoming.take(piece, self.loop.time()))
 
-    def _measure(self, more: int) -> None:
-        """Let the message go on as long as it is quick enough and there is room for it; beyond its largest it gains no time."""
-        self.received = min(self.received + more, MAX_BYTES)
-        limits = self._door.limits
-        left = self._began_message + limits.time_for(self.received).total_seconds() - self.loop.time()
-        if left <= 0:
-            self.end(_TOO_SLOW)
-        elif self._door.bytes_under_way > limits.bytes_under_way:
-            self.end(_OVERLOADED)
-        else:
-            self._reset_timeout(min(left, limits.silence.total_seconds()))
+    async def _answer_to(self, incoming: Incoming, envelope: Envelope) -> str:
+        if incoming.too_large:
+            return self.worded([_TOO_LARGE] * len(envelope.rcpt_tos))
+        self._errors = 0
+        envelope.content = envelope.original_content = incoming.content()
+        return await self._dialogue.handle_DATA(self, cast("Session", self.session), envelope)
+
+    def worded(self, replies: list[str]) -> str:
+        """The answer to a message for several recipients."""
+        return min(replies, key=_goodness)
 
     async def smtp_MAIL(self, arg: str | None) -> None:
         """Begin a message, unless the door is closing."""
@@ -220,13 +234,11 @@ class _Polite(SMTP):
         else:
             await super().smtp_MAIL(arg)
 
-    def _take_lines_of(self, limit: int) -> None:
-        """Twice as much is kept of what has not been asked for yet: only a message may fill the memory, and it is measured."""
-        self._reader._limit = limit  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public name for it
-
     def _timeout_cb(self) -> None:
         if self.transport is not None and self.transport.is_closing():
             cast("asyncio.Transport", self.transport).abort()  # it does not even read our last word
+        elif self.incoming and self.incoming.too_large:
+            self.end(_TOO_LARGE)
         else:
             self.end(_CLOSING if self._door.closing else _TOO_SLOW)
 
@@ -248,11 +260,6 @@ class Door:
         self.closing = False
         self._server: asyncio.Server | None = None
 
-    @property
-    def bytes_under_way(self) -> int:
-        """How much there is of the messages that are being received."""
-        return sum(dialogue.received for dialogue in self.dialogues)
-
     async def open(self, protocol: Callable[[], SMTP], listener: socket.socket) -> None:
         """Take whoever comes to the listener."""
         self._server = await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=_BACKLOG)
@@ -269,12 +276,34 @@ class Door:
             self._make_room(self.dialogues, newcomer)
 
     def _make_room(self, crowd: Iterable[_Polite], newcomer: _Polite) -> None:
-        idle = (dialogue for dialogue in crowd if not dialogue.in_message)
-        longest = min(idle, key=lambda dialogue: dialogue.useful_at, default=newcomer)
+        candidates = (dialogue for dialogue in crowd if dialogue.may_end)
+        longest = min(candidates, key=lambda dialogue: dialogue.useful_at, default=newcomer)
         if newcomer.useful_at - longest.useful_at < self.limits.spared.total_seconds():
             newcomer.end(_CROWDED)
         else:
             longest.end(_UNUSED)
+
+    @property
+    def bytes_under_way(self) -> dict[str, int]:
+        """How much of messages that are not answered yet there is of each client."""
+        under_way: Counter[str] = Counter()
+        for dialogue in self.dialogues:
+            under_way[dialogue.client] += dialogue.incoming.size if dialogue.incoming else 0
+        return under_way
+
+    def share_room(self) -> None:
+        """Where a client has more under way than is left for others, end what comes slowest of such clients' messages."""
+        under_way = self.bytes_under_way
+        left = self.limits.bytes_under_way - sum(under_way.values())
+        now = asyncio.get_running_loop().time()
+        candidates = [
+            (dialogue.incoming.pace(now), dialogue)
+            for dialogue in self.dialogues
+            if dialogue.incoming and dialogue.may_end and dialogue.incoming.size > self.limits.bytes_spared
+            if under_way[dialogue.client] > left
+        ]
+        if candidates:
+            min(candidates, key=lambda candidate: candidate[0])[1].end(_OVERLOADED)
 
     async def close(self, patience: timedelta = _FINISHING) -> None:
         """Begin no dialogue any more and end the others with 421; a message under way has ``patience`` to be answered first."""
@@ -283,7 +312,7 @@ class Door:
             self._server.close()
         dialogues = list(self.dialogues)
         for dialogue in dialogues:
-            if not dialogue.in_message:
+            if dialogue.incoming is None:
                 dialogue.end(_CLOSING)
         talks = {dialogue.talk for dialogue in dialogues}
         if talks:
@@ -296,10 +325,9 @@ class Door:
 class _PoliteLmtp(_Polite, LMTP):
     """The same by LMTP."""
 
-    def _answers(self, said: str) -> list[str]:
-        """What refuses a message after DATA is said once for each recipient (RFC 2033, 4.2)."""
-        recipients = len(self.envelope.rcpt_tos) if self.envelope and said.startswith(_REFUSES_MESSAGE) else 1
-        return super()._answers(said) * max(recipients, 1)
+    def worded(self, replies: list[str]) -> str:
+        """The answer says for each recipient in turn what came of it (RFC 2033, 4.2)."""
+        return "\r\n".join(replies)
 
 
 async def listen(

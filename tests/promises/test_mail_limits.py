@@ -9,6 +9,7 @@ import socket
 import time
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,9 +56,9 @@ async def open_door(helpdesk: Helpdesk, **limits: object) -> AsyncIterator[tuple
         await door.close(patience=timedelta(0))
 
 
-def deliver(port: int) -> str:
+def deliver(port: int, mail: bytes = MAIL) -> str:
     with start(port) as dialogue:
-        return dialogue.data(MAIL)
+        return dialogue.data(mail)
 
 
 # Connections
@@ -106,6 +107,16 @@ async def test_whoever_was_of_no_use_for_longest_makes_room(helpdesk: Helpdesk, 
             dialogue.__exit__()
 
 
+async def test_whoever_lingers_in_a_message_makes_room_too(helpdesk: Helpdesk) -> None:
+    async with open_door(helpdesk, spared=timedelta(0), connections=5) as (_, port):
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(await begun(port, 10))
+            answers = [await in_thread(deliver, port) for _ in range(3)]
+
+    assert {answer[:3] for answer in answers} == {"250"}
+
+
 async def at_most(door: Door, count: int) -> bool:
     return len(door.dialogues) <= count
 
@@ -120,21 +131,71 @@ async def test_who_comes_while_all_are_busy_is_told_to_come_again(helpdesk: Help
             assert (await in_thread(two.data, MAIL)).startswith("250")
 
 
-async def test_what_is_under_way_at_once_is_limited(helpdesk: Helpdesk) -> None:
-    async with open_door(helpdesk, bytes_under_way=1_000_000) as (door, port):
-        with await in_thread(start, port) as one, await in_thread(start, port) as two:
-            for dialogue in (one, two):
-                assert (await in_thread(dialogue.say, b"DATA")).startswith("354")
-                await in_thread(dialogue.send, b"x" * 700_000)
-                await eventually(lambda: under_way(door, 700_000))
-
-            assert await in_thread(farewell, two) in {"421 4.3.1", "reset"}
-            assert (await in_thread(one.say, b"\r\n.")).startswith("250")
-        assert (await in_thread(deliver, port)).startswith("250")
+async def begun(port: int, size: int, client: str = GOOD) -> Dialogue:
+    """A dialogue in the middle of a message of which so much is sent."""
+    dialogue = await in_thread(partial(start, port, client=client))
+    assert (await in_thread(dialogue.say, b"DATA")).startswith("354")
+    await in_thread(dialogue.send, b"x" * size)
+    return dialogue
 
 
-async def under_way(door: Door, count: int) -> bool:
-    return door.bytes_under_way >= count
+async def under_way(door: Door, size: int) -> bool:
+    return sum(door.bytes_under_way.values()) == size
+
+
+async def test_of_what_is_under_way_at_once_the_slowest_makes_room(helpdesk: Helpdesk) -> None:
+    async with open_door(helpdesk, bytes_under_way=2_000_000) as (door, port):
+        with await begun(port, 400_000) as silent:
+            await eventually(lambda: under_way(door, 400_000))
+            with await begun(port, 900_000) as quick:
+                assert await in_thread(farewell, silent) in {"421 4.3.1", "reset"}
+                assert (await in_thread(quick.say, b"\r\n.")).startswith("250")
+
+
+@pytest.mark.parametrize("clients", [1, 11], ids=["from one address", "from many"])
+async def test_whoever_hoards_keeps_no_good_sender_out(helpdesk: Helpdesk, clients: int) -> None:
+    hoard, large = 990_000, MAIL + b"\r\n" + b"y" * 900_000
+    async with open_door(helpdesk, bytes_under_way=10_000_000) as (door, port):
+        with ExitStack() as stack:
+            for number in range(11):
+                hoarder = await begun(port, hoard, f"127.0.1.{1 + number % clients}")
+                stack.enter_context(hoarder)
+            await eventually(lambda: hoards(door))
+            answers = [await in_thread(deliver, port, mail) for mail in (MAIL, large, MAIL, large)]
+
+        assert {answer[:3] for answer in answers} == {"250"}
+
+
+async def hoards(door: Door) -> bool:
+    return 4_000_000 < sum(door.bytes_under_way.values()) <= 10_000_000
+
+
+async def test_many_small_messages_make_no_room_for_a_large_one(helpdesk: Helpdesk) -> None:
+    async with open_door(helpdesk, bytes_under_way=1_000_000, connections=10) as (door, port):
+        with ExitStack() as stack:
+            small = [stack.enter_context(await begun(port, 90_000)) for _ in range(6)]
+            await eventually(lambda: under_way(door, 540_000))
+            with await begun(port, 800_000, BAD) as large:
+                assert await in_thread(farewell, large) in {"421 4.3.1", "reset"}
+
+            assert {(await in_thread(dialogue.say, b"\r\n."))[:3] for dialogue in small} == {"250"}
+
+
+@pytest.mark.parametrize("content", [b"\r\n" * 1_000_000, b"x" * 60_000_000], ids=["empty lines", "one endless line"])
+async def test_no_message_fills_the_memory_or_holds_up_the_others(helpdesk: Helpdesk, content: bytes, figure: Figure) -> None:
+    async with open_door(helpdesk) as (_, port):
+        with await in_thread(start, port) as dialogue:
+            await in_thread(dialogue.say, b"DATA")
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            started = time.monotonic()
+            await in_thread(dialogue.send, content)
+            answer = await in_thread(dialogue.say, b"\r\n.")
+            grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+
+    assert answer.startswith("552" if len(content) > MAX_BYTES else "250")
+    assert grown < 100
+    assert time.monotonic() - started < 5
+    figure("memory for a hostile message, MiB", grown)
 
 
 def farewell(dialogue: Dialogue) -> str:
@@ -172,6 +233,17 @@ async def test_whoever_is_too_slow_is_let_go(helpdesk: Helpdesk, before: bytes, 
     assert seconds < 10
 
 
+async def test_whoever_sends_much_at_once_gains_no_time_by_it(helpdesk: Helpdesk) -> None:
+    async with open_door(helpdesk, silence=QUICKLY, bytes_per_second=1000) as (_, port):
+        with await begun(port, 100_000) as dialogue:
+            started = time.monotonic()
+            while not await in_thread(dialogue.answers_within, 0.05):
+                await in_thread(dialogue.send, b"x")
+
+            assert (await in_thread(dialogue.reply)).startswith("421 4.4.2")
+            assert time.monotonic() - started < 3
+
+
 async def test_whoever_is_slow_but_steady_is_served(helpdesk: Helpdesk) -> None:
     def send(port: int) -> str:
         with start(port) as dialogue:
@@ -197,6 +269,25 @@ async def test_whoever_never_reads_is_cut_off(helpdesk: Helpdesk) -> None:
     async with open_door(helpdesk, idle=QUICKLY) as (_, port):
         with pytest.raises(ConnectionError):
             await in_thread(shout, port)
+
+
+async def test_a_flood_of_commands_leaves_others_their_turn(helpdesk: Helpdesk, figure: Figure) -> None:
+    def flood(port: int) -> str:
+        with Dialogue(port) as dialogue:
+            dialogue.send(b"NOOP\r\n" * 20_000)
+            return [dialogue.reply() for _ in range(20_001)][-1]
+
+    async with open_door(helpdesk) as (_, port):
+        flooding = asyncio.create_task(in_thread(flood, port))
+        longest = 0.0
+        while not flooding.done():
+            started = time.monotonic()
+            await asyncio.sleep(0)
+            longest = max(longest, time.monotonic() - started)
+
+        assert (await flooding).startswith("250")
+    assert longest < 0.3
+    figure("others wait beside a flood of commands, seconds", round(longest, 3))
 
 
 # What is said

@@ -48,8 +48,10 @@ class Dialogue:
         return self.say(raw + b"\r\n.")
 
 
-def start(port: int, recipient: str = SUPPORT, sender: str = "jan@firma.cz", hello: str = "EHLO") -> Dialogue:
-    dialogue = Dialogue(port)
+def start(
+    port: int, recipient: str = SUPPORT, sender: str = "jan@firma.cz", hello: str = "EHLO", client: str = "127.0.0.1"
+) -> Dialogue:
+    dialogue = Dialogue(port, client)
     assert dialogue.reply().startswith("220")
     assert dialogue.say(f"{hello} sender.example".encode()).startswith("250")
     assert dialogue.say(f"MAIL FROM:<{sender}>".encode()).startswith("250")
