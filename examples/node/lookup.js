@@ -12,6 +12,16 @@ if (!LOOKUP_SECRET) {
   process.exit(1);
 }
 
+// Unset means that signatures are not checked; a key that is cut off or mistyped must not be taken for that.
+// Buffer.from passes over whatever is no base64, so the text is looked at first.
+const base64 = (LOOKUP_SIGNING_KEY ?? "").replace(/^whsec_/, "");
+const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64);
+const signingKey = LOOKUP_SIGNING_KEY ? Buffer.from(isBase64 ? base64 : "", "base64") : null;
+if (signingKey && (signingKey.length < 24 || signingKey.length > 64)) {
+  console.error("LOOKUP_SIGNING_KEY is no signing key: copy all of it, from whsec_ to its end.");
+  process.exit(1);
+}
+
 // Read-only, because a lookup never has to write; prepared, so that an address can never become SQL.
 const customerByEmail = new DatabaseSync(LOOKUP_DATABASE, { readOnly: true }).prepare("SELECT * FROM customers WHERE email = ?");
 
@@ -27,7 +37,6 @@ const checkSecret = (request, response, next) =>
 // Whether the helpdesk signed exactly these bytes, and just now (standardwebhooks.com): what somebody recorded cannot be sent
 // again later. While the key is being changed there are two signatures, of the new key and of the old one.
 const SIGNED_SECONDS_AGO = 5 * 60;
-const signingKey = LOOKUP_SIGNING_KEY && Buffer.from(LOOKUP_SIGNING_KEY.replace(/^whsec_/, ""), "base64");
 function isSigned(request, body) {
   const { "webhook-id": id = "", "webhook-timestamp": moment = "", "webhook-signature": signatures = "" } = request.headers;
   if (!/^[0-9]{1,12}$/.test(moment) || Math.abs(Date.now() / 1000 - Number(moment)) > SIGNED_SECONDS_AGO) return false;

@@ -9,7 +9,9 @@ const BADGES = ['enterprise' => ['Enterprise', 'green'], 'business' => ['Busines
 // A PHP warning printed into the answer would break its JSON, and a stack trace would write the address into your log.
 ini_set('display_errors', '0');
 set_exception_handler(function (Throwable $error): void {
-    error_log('lookup failed: ' . $error::class . ' in line ' . $error->getLine());
+    // Only our own words: any other message may hold an address.
+    $reason = $error instanceof DomainException ? $error->getMessage() : $error::class . ' in line ' . $error->getLine();
+    error_log("lookup failed: $reason");
     respond(500, ['error' => 'The lookup failed.']);
 });
 
@@ -20,6 +22,18 @@ function respond(int $status, array $body): never
     exit(json_encode($body, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE));
 }
 
+// Null where signatures are not checked; a key that is cut off or mistyped must not be taken for that, so it lets nobody in.
+function signing_key(string $text): ?string
+{
+    if ($text === '') {
+        return null;
+    }
+    $base64 = str_starts_with($text, 'whsec_') ? substr($text, strlen('whsec_')) : $text;
+    $key = strlen($base64) % 4 === 0 && !preg_match('/\s/', $base64) ? base64_decode($base64, true) : false;
+    return $key !== false && strlen($key) >= 24 && strlen($key) <= 64 ? $key
+        : throw new DomainException('LOOKUP_SIGNING_KEY is no signing key: copy all of it, from whsec_ to its end.');
+}
+
 // Whether the helpdesk signed exactly these bytes, and just now (standardwebhooks.com).
 function is_signed(string $key, string $body): bool
 {
@@ -28,7 +42,7 @@ function is_signed(string $key, string $body): bool
     if (!preg_match('/^[0-9]{1,12}$/D', $moment) || abs(time() - (int) $moment) > SIGNED_SECONDS_AGO) {
         return false;
     }
-    $signature = hash_hmac('sha256', "{$header('ID')}.$moment.$body", base64_decode(substr($key, strlen('whsec_')), true), true);
+    $signature = hash_hmac('sha256', "{$header('ID')}.$moment.$body", $key, true);
     $expected = 'v1,' . base64_encode($signature);
     // While the key is being changed there are two, of the new key and of the old one.
     return array_filter(explode(' ', $header('SIGNATURE')), fn (string $one): bool => hash_equals($expected, $one)) !== [];
@@ -58,6 +72,7 @@ function answer(array|false $customer): array
     ];
 }
 
+$signing_key = signing_key((string) getenv('LOOKUP_SIGNING_KEY'));
 if (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) !== '/lookup') {
     respond(404, ['error' => 'There is only POST /lookup.']);
 }
@@ -77,8 +92,7 @@ $body = file_get_contents('php://input', length: MAX_BODY + 1);
 if (strlen($body) > MAX_BODY) {
     respond(413, ['error' => 'The body is too large.']);
 }
-$signing_key = getenv('LOOKUP_SIGNING_KEY') ?: '';
-if ($signing_key !== '' && !is_signed($signing_key, $body)) {
+if ($signing_key !== null && !is_signed($signing_key, $body)) {
     respond(401, ['error' => 'The signature is missing or wrong.']);
 }
 $email = json_decode($body, true)['email'] ?? null;

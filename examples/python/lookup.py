@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 SECRET = os.environ.get("LOOKUP_SECRET", "").encode()
-SIGNING_KEY = base64.b64decode(os.environ.get("LOOKUP_SIGNING_KEY", "").removeprefix("whsec_"), validate=True)
+SIGNING_KEY_BYTES = range(24, 65)  # standardwebhooks.com
 SIGNED_SECONDS_AGO = 5 * 60  # at most: a request that somebody recorded cannot be sent again later
 PORT = int(os.environ.get("LOOKUP_PORT", "8103"))
 DATABASE = Path(os.environ.get("LOOKUP_DATABASE", Path(__file__).with_name("customers.sqlite3"))).resolve()
@@ -28,6 +28,22 @@ BADGES = {"enterprise": ("Enterprise", "green"), "business": ("Business", "blue"
 
 if not SECRET:
     sys.exit("Set LOOKUP_SECRET to the header value that you gave the connector.")
+
+
+def signing_key(text: str) -> bytes | None:
+    """None where signatures are not checked; a key that is cut off or mistyped must not be taken for that."""
+    if not text:
+        return None
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) not in SIGNING_KEY_BYTES:
+        sys.exit("LOOKUP_SIGNING_KEY is no signing key: copy all of it, from whsec_ to its end.")
+    return key
+
+
+SIGNING_KEY = signing_key(os.environ.get("LOOKUP_SIGNING_KEY", ""))
 
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = 16 * 1024
@@ -39,7 +55,7 @@ def lookup() -> Response:
     # A plain == would tell by its timing how many characters were right; bytes, because text that is not ASCII would raise.
     if not hmac.compare_digest(request.headers.get("X-Api-Key", "").encode("latin-1"), SECRET):
         abort(401, "X-Api-Key is missing or wrong.")
-    if SIGNING_KEY and not is_signed(request.get_data()):
+    if SIGNING_KEY is not None and not is_signed(SIGNING_KEY, request.get_data()):
         abort(401, "The signature is missing or wrong.")
     question = request.get_json(force=True, silent=True)
     email = question.get("email") if isinstance(question, dict) else None
@@ -49,12 +65,12 @@ def lookup() -> Response:
     return Response(json.dumps(answer(customer_by_email(email))), mimetype="application/json")
 
 
-def is_signed(body: bytes) -> bool:
+def is_signed(key: bytes, body: bytes) -> bool:
     """Whether the helpdesk signed exactly these bytes, and just now (standardwebhooks.com)."""
     message, moment, signatures = (request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
     if not re.fullmatch("[0-9]{1,12}", moment) or abs(time.time() - int(moment)) > SIGNED_SECONDS_AGO:
         return False
-    signature = hmac.digest(SIGNING_KEY, f"{message}.{moment}.".encode("latin-1") + body, "sha256")
+    signature = hmac.digest(key, f"{message}.{moment}.".encode("latin-1") + body, "sha256")
     expected = b"v1," + base64.b64encode(signature)
     # While the key is being changed there are two, of the new key and of the old one.
     return any(hmac.compare_digest(one.encode("latin-1"), expected) for one in signatures.split(" "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -427,6 +428,54 @@ def test_a_request_whose_signature_is_for_another_is_refused(signing_endpoint: E
     assert [refused.status_code for refused in (other_body, other_header)] == [401, 401]
     assert _error(other_body)
     assert _error(other_header)
+
+
+BARE_KEY = KEY.reveal().removeprefix("whsec_")
+WHOLE = base64.b64encode(bytes(range(32))).decode()
+NO_KEYS = [
+    "whsec_",
+    "0",
+    " ",
+    "whsec_AAAA",
+    f"whsec_{base64.b64encode(bytes(23)).decode()}",
+    f"whsec_{base64.b64encode(bytes(65)).decode()}",
+    f"whsec_{WHOLE[:-1]}",
+    f"whsec_{WHOLE[:20]}!{WHOLE[21:]}",
+    f"whsec_{WHOLE[:20]} {WHOLE[20:]}",
+    f"whsec_whsec_{WHOLE}",
+]
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_what_is_no_signing_key_lets_nobody_in(example: Example, key: str) -> None:
+    if "php" in example.folder.parts:
+        with _started(example, LOOKUP_SIGNING_KEY=key) as endpoint:
+            answer, printed = _post(endpoint, b'{"email": "jan.novak@company.cz"}'), endpoint.stop()
+        assert answer.status_code == 500
+    else:
+        environment = {**example.environment, "LOOKUP_SECRET": SECRET, "LOOKUP_PORT": "0", "LOOKUP_SIGNING_KEY": key}
+        ended = subprocess.run(
+            example.start, cwd=example.folder, env=environment, text=True, capture_output=True, timeout=30, check=False
+        )
+        printed = ended.stderr
+        assert ended.returncode == 1
+
+    assert "LOOKUP_SIGNING_KEY" in printed
+    assert WHOLE[:20] not in printed
+
+
+async def test_the_prefix_of_a_signing_key_may_be_missing(example: Example, client: LookupClient) -> None:
+    with _started(example, LOOKUP_SIGNING_KEY=BARE_KEY) as endpoint:
+        signed = await client.ask(_signed(_question(endpoint, "jan.novak@company.cz"), (KEY,), timedelta(0)))
+        unsigned = await client.ask(_question(endpoint, "jan.novak@company.cz"))
+
+    assert signed.outcome == Found(CUSTOMERS["jan.novak@company.cz"])
+    assert unsigned.outcome == Failure(FailureKind.HTTP_STATUS, 401)
+
+
+def test_an_empty_signing_key_is_none(example: Example) -> None:
+    with _started(example, LOOKUP_SIGNING_KEY="") as endpoint:
+        assert _post(endpoint, b'{"email": "jan.novak@company.cz"}').status_code == 200
 
 
 def test_an_index_finds_the_address() -> None:
