@@ -261,7 +261,7 @@ async def test_whoever_is_slow_but_steady_is_served(helpdesk: Helpdesk) -> None:
 async def test_whoever_never_reads_is_cut_off(helpdesk: Helpdesk) -> None:
     def shout(port: int) -> None:
         """Ask without ever taking an answer, until the connection is gone."""
-        with socket.create_connection((GOOD, port), timeout=20) as connection:
+        with socket.create_connection((GOOD, port), timeout=60) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             while True:
                 connection.sendall(b"HELP\r\n" * 1000)
