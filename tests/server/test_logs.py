@@ -207,7 +207,7 @@ def _are_documents(lines: list[str]) -> None:
         assert all(UUID(one[member]) for member in members)
     ended = [document for document in documents if document["event"] == "lookup ended"]
     assert {(document["status"], document["failure"]) for document in ended} == {("ERROR", "BLOCKED_ADDRESS")}, "plain http"
-    assert all(isinstance(document["duration_ms"], int) for document in ended)
+    assert {document["duration_ms"] for document in ended} == {None}, "nothing was sent"
 
 
 # The lines
