@@ -282,9 +282,9 @@ async def test_no_mark_of_one_company_appears_in_anothers_answers_or_frames(
     for text in (*read, *heard):
         assert theirs.mark not in text
         assert theirs.mark[:20] not in text
-    assert "lookup ended" in {line["event"] for line in every_line}
     assert [line for line in every_line if theirs.mark in repr(line) or mine.mark in repr(line)] == []
     figure("answers and frames searched for marks", len(read) + len(heard))
+    figure("lines of the log searched for marks", len(every_line))
 
 
 @pytest.fixture
