@@ -8,6 +8,7 @@ import resource
 import smtplib
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -77,4 +78,6 @@ async def hear(socket: ClientConnection) -> Any:  # noqa: ANN401 - a protocol me
 
 def deliver(mail_port: int) -> None:
     with smtplib.SMTP("127.0.0.1", mail_port, timeout=30) as connection:
-        connection.sendmail("jan@firma.cz", [SUPPORT], message(From="jan@firma.cz", Subject="To all"))
+        connection.sendmail(
+            "jan@firma.cz", [SUPPORT], message(From="jan@firma.cz", Subject="To all", Message_ID=f"<{uuid4()}@firma.cz>")
+        )
