@@ -13,19 +13,18 @@ from ipaddress import ip_network
 from random import Random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
-from uuid import UUID
 
 import pytest
 import regex
 
 from domain.answer import Found, read_answer
 from domain.failure import Failure
-from domain.identity import EmailAddress, TicketId, WorkspaceId
-from lookups.client import LookupClient, Question
+from lookups.client import LookupClient
 from lookups.guard import Guard
 from tests.stage.bodies import bodies
 from tests.stage.crm import response
 from tests.stage.helpdesk import PANELS, Helpdesk, open_helpdesk
+from tests.stage.question import question
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
@@ -334,14 +333,3 @@ def texts_of(told: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
             yield from (text for value in told for text in texts_of(value))
         case _:
             pass
-
-
-def question(url: str) -> Question:
-    return Question(
-        url=url,
-        header_name=None,
-        secret=None,
-        email=EmailAddress("jan@firma.cz"),
-        ticket_id=TicketId(UUID(int=1)),
-        workspace_id=WorkspaceId(UUID(int=2)),
-    )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import pytest
 from sqlmodel import SQLModel
 
 from domain.answer import Badge, BadgeColor, Customer, Field, Found
@@ -18,17 +16,16 @@ from domain.ticket import Requester
 from persistence.lookups import Ending
 from server.app import utc_now
 from tests.stage.back_door import BackDoor
-from tests.stage.helpdesk import REFRESH, WATCH, open_helpdesk
+from tests.stage.helpdesk import REFRESH, WATCH
 from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.promises.conftest import Figure
     from tests.stage.crm import Crm
     from tests.stage.helpdesk import Helpdesk
-    from tests.stage.postgres import PostgreSQL
 
 JAN = "jan@firma.cz"
 NAME, CUSTOMER, BADGE, FIELD, BODY = (f"zz{word}-8f3e1c" for word in ("requester", "customer", "badge", "field", "body"))
@@ -46,24 +43,13 @@ mutation ($email: String!) {{
 """
 
 
-@pytest.fixture
-async def desk(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Helpdesk]:
-    """The whole product, on each kind of database in turn."""
-    async with AsyncExitStack() as stack:
-        settings: dict[str, Any] = {}
-        if database_kind == "postgresql":
-            postgres: PostgreSQL = request.getfixturevalue("postgres")
-            settings["database_url"] = postgres.url(stack.enter_context(postgres.database()))
-        yield await stack.enter_async_context(open_helpdesk(tmp_path / "data", **settings))
+async def forget(product: Helpdesk, email: str = JAN) -> Any:  # noqa: ANN401 - what the mutation answers
+    return (await product.admin.ask(FORGET, email=email))["forgetRequester"]
 
 
-async def forget(desk: Helpdesk, email: str = JAN) -> Any:  # noqa: ANN401 - what the mutation answers
-    return (await desk.admin.ask(FORGET, email=email))["forgetRequester"]
-
-
-def rows_with(desk: Helpdesk, words: tuple[str, ...]) -> set[str]:
+def rows_with(product: Helpdesk, words: tuple[str, ...]) -> set[str]:
     """The tables with one of the words in a row; raw mail, which is kept for as long as its own setting says, left out."""
-    door = BackDoor(desk.parts.settings.async_database_url)
+    door = BackDoor(product.parts.settings.async_database_url)
     names = set(SQLModel.metadata.tables) - {"raw_messages"}
     return {
         name
@@ -80,17 +66,17 @@ def bytes_with(data_dir: Path, words: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 async def test_nothing_is_left_of_what_connectors_said_and_watchers_see_it_at_once(
-    desk: Helpdesk, crm: Crm, tmp_path: Path
+    product: Helpdesk, crm: Crm, tmp_path: Path
 ) -> None:
     crm.answers["/lookup"] = ANSWER
-    connector_id = await desk.connect(crm.url())
-    ticket_id = await open_by_hand(desk)
-    await desk.settled()
-    before = await in_thread(rows_with, desk, MARKERS)
-    async with desk.agent.watching(WATCH, id=ticket_id) as watching:
+    connector_id = await product.connect(crm.url())
+    ticket_id = await open_by_hand(product)
+    await product.settled()
+    before = await in_thread(rows_with, product, MARKERS)
+    async with product.agent.watching(WATCH, id=ticket_id) as watching:
         assert (await watching.next())["customer"]["name"] == CUSTOMER
 
-        receipt = await forget(desk, "  JAN@Firma.CZ. ")
+        receipt = await forget(product, "  JAN@Firma.CZ. ")
 
         panel = await watching.next()
         assert (panel["status"], panel["customer"], panel["refreshing"]) == ("PENDING", None, False)
@@ -98,78 +84,78 @@ async def test_nothing_is_left_of_what_connectors_said_and_watchers_see_it_at_on
     assert before == {"tickets", "messages", "answers", "lookups"}
     assert receipt["erased"] == {"answers": 1, "lookups": 1, "underWay": 0, "responses": 1, "names": 2}
     assert (receipt["__typename"], receipt["email"]) == ("RequesterForgotten", JAN)
-    assert await in_thread(rows_with, desk, MARKERS) == set()
-    assert await in_thread(rows_with, desk, (JAN,)) == {"tickets", "messages"}, "the helpdesk's own records"
+    assert await in_thread(rows_with, product, MARKERS) == set()
+    assert await in_thread(rows_with, product, (JAN,)) == {"tickets", "messages"}, "the helpdesk's own records"
     assert await in_thread(bytes_with, tmp_path / "data", MARKERS) == {}
-    assert await log_of(desk, connector_id) == []
+    assert await log_of(product, connector_id) == []
 
 
-async def open_by_hand(desk: Helpdesk, email: str = JAN) -> str:
+async def open_by_hand(product: Helpdesk, email: str = JAN) -> str:
     query = """mutation ($email: String!, $name: String!) {
       createTicket(input: {requesterEmail: $email, requesterName: $name, subject: "Hello"}) { ... on Ticket { id } } }"""
-    ticket_id: str = (await desk.agent.ask(query, email=email, name=NAME))["createTicket"]["id"]
+    ticket_id: str = (await product.agent.ask(query, email=email, name=NAME))["createTicket"]["id"]
     return ticket_id
 
 
-async def log_of(desk: Helpdesk, connector_id: str) -> Any:  # noqa: ANN401 - what the query selects
+async def log_of(product: Helpdesk, connector_id: str) -> Any:  # noqa: ANN401 - what the query selects
     query = "query ($id: ID!) { connector(id: $id) { lookups { nodes { email } } } }"
-    return (await desk.admin.ask(query, id=connector_id))["connector"]["lookups"]["nodes"]
+    return (await product.admin.ask(query, id=connector_id))["connector"]["lookups"]["nodes"]
 
 
-async def test_a_lookup_under_way_brings_nothing_back(desk: Helpdesk, crm: Crm, tmp_path: Path) -> None:
+async def test_a_lookup_under_way_brings_nothing_back(product: Helpdesk, crm: Crm, tmp_path: Path) -> None:
     crm.answers["/lookup"] = ANSWER
     held = crm.hang()
-    connector_id = await desk.connect(crm.url())
-    await open_by_hand(desk)
+    connector_id = await product.connect(crm.url())
+    await open_by_hand(product)
     await eventually(lambda: so(len(crm.asked("/lookup")) == 1))
 
-    receipt = await forget(desk)
+    receipt = await forget(product)
     assert receipt["erased"] == {"answers": 0, "lookups": 1, "underWay": 1, "responses": 0, "names": 2}
     held.set()
-    await eventually(lambda: so(nothing_under_way(desk)))
+    await eventually(lambda: so(nothing_under_way(product)))
 
-    assert await log_of(desk, connector_id) == []
-    assert (await desk.panel())["status"] == "PENDING"
-    assert await in_thread(rows_with, desk, MARKERS) == set()
+    assert await log_of(product, connector_id) == []
+    assert (await product.panel())["status"] == "PENDING"
+    assert await in_thread(rows_with, product, MARKERS) == set()
     assert await in_thread(bytes_with, tmp_path / "data", MARKERS) == {}
 
 
-def nothing_under_way(desk: Helpdesk) -> bool:
-    return not desk.parts.lanes._tasks  # noqa: SLF001 - nothing outside shows that an answer was thrown away
+def nothing_under_way(product: Helpdesk) -> bool:
+    return not product.parts.lanes._tasks  # noqa: SLF001 - nothing outside shows that an answer was thrown away
 
 
 async def so(value: bool) -> bool:
     return value
 
 
-async def test_saving_again_what_was_asked_before_brings_nothing_back(desk: Helpdesk, crm: Crm) -> None:
-    connector_id = ConnectorId(UUID(await desk.connect(crm.url())))
+async def test_saving_again_what_was_asked_before_brings_nothing_back(product: Helpdesk, crm: Crm) -> None:
+    connector_id = ConnectorId(UUID(await product.connect(crm.url())))
     email = EmailAddress(JAN)
-    async with desk.parts.database.workspace(desk.workspace_id) as store:
+    async with product.parts.database.workspace(product.workspace_id) as store:
         ticket = await store.tickets.open(subject="Hello", requester=Requester(email), now=utc_now())
         await store.lookups.queue(connector_id, ticket.id, email, LookupTrigger.REFRESH, utc_now())
         claim = await store.lookups.claim_next(utc_now())
     assert claim is not None
     ending = Ending(outcome=Found(Customer(name=CUSTOMER)), response=BODY)
 
-    await forget(desk)
+    await forget(product)
 
     for tried_before in (False, True):
-        assert await desk.parts.runner._save(claim, ending, tried_before=tried_before) is None  # noqa: SLF001 - the retry itself
-    assert await in_thread(rows_with, desk, MARKERS) == set()
+        assert await product.parts.runner._save(claim, ending, tried_before=tried_before) is None  # noqa: SLF001 - the retry itself
+    assert await in_thread(rows_with, product, MARKERS) == set()
 
 
-async def test_others_and_other_workspaces_keep_what_they_have(desk: Helpdesk, crm: Crm) -> None:
+async def test_others_and_other_workspaces_keep_what_they_have(product: Helpdesk, crm: Crm) -> None:
     crm.answers["/lookup"] = ANSWER
-    await desk.connect(crm.url())
-    theirs = await desk.add_workspace("Next door", "support@nextdoor.example")
-    await desk.front_end(Role.ADMIN, workspace=theirs).ask(
+    await product.connect(crm.url())
+    theirs = await product.add_workspace("Next door", "support@nextdoor.example")
+    await product.front_end(Role.ADMIN, workspace=theirs).ask(
         'mutation ($url: String!) { createConnector(input: {name: "CRM", lookupUrl: $url}) { __typename } }', url=crm.url()
     )
-    ticket = await open_by_hand(desk, "eva@firma.cz")
-    next_door = desk.front_end(workspace=theirs)
+    ticket = await open_by_hand(product, "eva@firma.cz")
+    next_door = product.front_end(workspace=theirs)
     await next_door.ask(f'mutation {{ createTicket(input: {{requesterEmail: "{JAN}", subject: "Hello"}}) {{ __typename }} }}')
-    await desk.settled()
+    await product.settled()
     panels = "{ tickets { nodes { requester { name } crmPanels { status refreshing customer { name } } } } }"
 
     async def found() -> Any:  # noqa: ANN401
@@ -178,16 +164,16 @@ async def test_others_and_other_workspaces_keep_what_they_have(desk: Helpdesk, c
 
     before = await eventually(found)
 
-    receipt = await forget(desk)
+    receipt = await forget(product)
 
     assert set(receipt["erased"].values()) == {0}
     assert await found() == before
-    assert (await desk.panel())["customer"]["name"] == CUSTOMER
-    assert (await desk.agent.ask(REFRESH, id=ticket))["refreshLookup"]["__typename"] == "LookupsRefreshed"
+    assert (await product.panel())["customer"]["name"] == CUSTOMER
+    assert (await product.agent.ask(REFRESH, id=ticket))["refreshLookup"]["__typename"] == "LookupsRefreshed"
 
 
-async def test_what_is_no_address_is_refused_and_asks_for_nothing(desk: Helpdesk) -> None:
-    refused = await forget(desk, "nobody")
+async def test_what_is_no_address_is_refused_and_asks_for_nothing(product: Helpdesk) -> None:
+    refused = await forget(product, "nobody")
 
     assert refused["__typename"] == "InvalidInput"
     assert [problem["field"] for problem in refused["problems"]] == ["email"]

@@ -12,18 +12,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from domain.failure import Failure
-from domain.identity import EmailAddress, Role, TicketId, WorkspaceId
+from domain.identity import Role
 from domain.lookup import status_of
-from lookups.client import LookupClient, Question
+from lookups.client import LookupClient
 from lookups.guard import Guard
 from tests.stage.helpdesk import CREATE_CONNECTOR, REFRESH, open_helpdesk
 from tests.stage.hostile import CASES, HOST, Hostile, open_hostile
 from tests.stage.name_server import SILENCE, open_name_server
+from tests.stage.question import question
 from tests.stage.waiting import eventually
 from tests.stage.watch import watched
 
@@ -260,14 +261,3 @@ def parts_of(urls: dict[str, str], size: int) -> Iterable[dict[str, str]]:
     """The URLs in as many parts as it takes: a workspace has room for 25 connectors."""
     names = list(urls)
     return ({name: urls[name] for name in names[start : start + size]} for start in range(0, len(names), size))
-
-
-def question(url: str) -> Question:
-    return Question(
-        url=url,
-        header_name=None,
-        secret=None,
-        email=EmailAddress("jan@firma.cz"),
-        ticket_id=TicketId(UUID(int=1)),
-        workspace_id=WorkspaceId(UUID(int=2)),
-    )

@@ -19,13 +19,14 @@ import pytest
 
 from domain.answer import NotFound
 from domain.failure import Failure, FailureKind
-from domain.identity import EmailAddress, TicketId, WorkspaceId
-from lookups.client import LookupClient, Question
+from domain.identity import WorkspaceId
+from lookups.client import LookupClient
 from lookups.guard import RESOLVING_AT_ONCE, Guard
 from tests.stage.back_door import BackDoor
 from tests.stage.crm import response
 from tests.stage.helpdesk import CREATE_CONNECTOR, Helpdesk, open_helpdesk
 from tests.stage.name_server import SILENCE, NameServer, open_name_server
+from tests.stage.question import question
 from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
@@ -486,14 +487,3 @@ def neighbours(network: Any) -> list[IPv4Address | IPv6Address]:  # noqa: ANN401
     first, last = int(network[0]), int(network[-1])
     kind = type(network[0])
     return [kind(value) for value in (first - 1, last + 1) if 0 <= value < 2**network.max_prefixlen]
-
-
-def question(url: str) -> Question:
-    return Question(
-        url=url,
-        header_name=None,
-        secret=None,
-        email=EmailAddress("jan@firma.cz"),
-        ticket_id=TicketId(UUID(int=1)),
-        workspace_id=WorkspaceId(UUID(int=2)),
-    )
