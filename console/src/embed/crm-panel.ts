@@ -1,0 +1,1 @@
+customElements.define('disqua-crm-panel', class extends HTMLElement {});
