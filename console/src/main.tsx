@@ -1,4 +1,11 @@
+import './nonce.ts';
+import './styles.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { App } from './app.tsx';
 
-createRoot(document.getElementById('root') as HTMLElement).render(<StrictMode>Disqua</StrictMode>);
+createRoot(document.getElementById('root') as HTMLElement).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

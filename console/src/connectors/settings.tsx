@@ -1,0 +1,4 @@
+/** Settings → YourCRM: loaded when an admin opens it. */
+export default function Settings() {
+  return null;
+}

@@ -1,0 +1,89 @@
+import { useSyncExternalStore } from 'react';
+
+/** Why nobody is signed in: never was, left, or the server no longer takes the token. */
+export type SignedOutReason = 'none' | 'left' | 'refused' | 'expired';
+
+export type Session =
+  | Readonly<{ state: 'signedIn'; token: string }>
+  | Readonly<{ state: 'signedOut'; reason: SignedOutReason }>;
+
+const KEY = 'disqua.token';
+const listeners = new Set<() => void>();
+let current: Session = begin();
+
+/** Who is signed in in this tab. */
+export function useSession(): Session {
+  return useSyncExternalStore(listen, () => current);
+}
+
+/** The token in use, or null. */
+export function storedToken(): string | null {
+  return sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
+}
+
+/** Sign in; `remember` keeps the token when the browser closes. */
+export function signIn(token: string, { remember }: { remember: boolean }): void {
+  forget();
+  (remember ? localStorage : sessionStorage).setItem(KEY, token);
+  become({ state: 'signedIn', token });
+}
+
+/** Sign out and forget the token. */
+export function signOut(reason: SignedOutReason): void {
+  const token = current.state === 'signedIn' ? current.token : null;
+  forget();
+  become({ state: 'signedOut', reason: reason === 'refused' && isExpired(token) ? 'expired' : reason });
+}
+
+/** Whether a token says itself that its time is over; the server alone decides whether it is good. */
+export function isExpired(token: string | null): boolean {
+  try {
+    const payload = (token ?? '').split('.')[1] ?? '';
+    const claims: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')));
+    const exp = (claims as { exp?: unknown }).exp;
+    return typeof exp === 'number' && exp * 1000 <= Date.now();
+  } catch {
+    return false;
+  }
+}
+
+/** A link signs in by `#token=…`: what stands behind # never reaches a server's log. */
+function begin(): Session {
+  const [, token, rest] = /^#token=([\w.-]+)(.*)$/.exec(location.hash) ?? [];
+  if (token) {
+    history.replaceState(null, '', `#${rest || '/'}`);
+    sessionStorage.setItem(KEY, token);
+  }
+  const stored = storedToken();
+  return stored ? { state: 'signedIn', token: stored } : { state: 'signedOut', reason: 'none' };
+}
+
+function forget(): void {
+  sessionStorage.removeItem(KEY);
+  localStorage.removeItem(KEY);
+}
+
+function become(session: Session): void {
+  current = session;
+  for (const changed of listeners) {
+    changed();
+  }
+}
+
+function listen(changed: () => void): () => void {
+  listeners.add(changed);
+  return () => listeners.delete(changed);
+}
+
+// A link with a token may be opened in a tab where the console runs already: that changes the hash alone.
+addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#token=')) {
+    become(begin());
+  }
+});
+
+addEventListener('storage', (event) => {
+  if (event.key === KEY && event.newValue === null && !sessionStorage.getItem(KEY) && current.state === 'signedIn') {
+    become({ state: 'signedOut', reason: 'left' });
+  }
+});

@@ -1,0 +1,40 @@
+import { bilingual } from '../words/words.ts';
+
+export const sessionWords = bilingual(
+  {
+    title: 'Sign in',
+    lead: 'See who is writing before you read the second line.',
+    token: 'Token',
+    tokenHelp: 'Your administrator makes one with the command below, or your helpdesk hands it to you.',
+    command: 'disqua token --workspace ID --role agent',
+    remember: 'Stay signed in on this computer',
+    signIn: 'Sign in',
+    empty: 'Paste the token here first.',
+    reasons: {
+      none: '',
+      left: 'You are signed out.',
+      refused: 'The server does not accept this token. Is it complete, and from this server?',
+      expired: 'This token has expired. Ask for a new one.',
+      mail: 'This token only takes in mail. Ask for one with the role agent or admin.',
+      unreachable: 'The server does not answer at the moment. Try again shortly.',
+    },
+  },
+  {
+    title: 'Přihlášení',
+    lead: 'Víte, kdo píše, dřív než dočtete druhý řádek.',
+    token: 'Token',
+    tokenHelp: 'Vytvoří ho správce příkazem níže, nebo vám ho předá váš helpdesk.',
+    command: 'disqua token --workspace ID --role agent',
+    remember: 'Zůstat na tomto počítači přihlášen',
+    signIn: 'Přihlásit se',
+    empty: 'Nejdřív sem vložte token.',
+    reasons: {
+      none: '',
+      left: 'Jste odhlášeni.',
+      refused: 'Server tento token nepřijímá. Je celý a z tohoto serveru?',
+      expired: 'Platnost tokenu vypršela. Požádejte o nový.',
+      mail: 'Tento token slouží jen k příjmu pošty. Požádejte o token s rolí agent nebo admin.',
+      unreachable: 'Server teď neodpovídá. Zkuste to za chvíli znovu.',
+    },
+  },
+);

@@ -1,0 +1,83 @@
+import { PersonIcon } from '@radix-ui/react-icons';
+import { DropdownMenu, IconButton, TabNav, Text } from '@radix-ui/themes';
+import { lazy, Suspense } from 'react';
+import { Link, Route, Switch, useLocation } from 'wouter';
+import { useWords } from '../preferences/preferences.ts';
+import { TicketList } from '../tickets/ticket-list.tsx';
+import { TicketPage } from '../tickets/ticket-page.tsx';
+import { AccountMenu } from './account-menu.tsx';
+import { ConnectionLight } from './connection-light.tsx';
+import styles from './frame.module.css';
+import { Logo } from './logo.tsx';
+import { Notice } from './notice.tsx';
+import { useViewer } from './viewer.tsx';
+import { shellWords } from './words.ts';
+
+const Settings = lazy(() => import('../connectors/settings.tsx'));
+
+/** Head, navigation and the page that the address names. */
+export function Frame() {
+  const words = useWords(shellWords);
+  const viewer = useViewer();
+  const [location] = useLocation();
+  const inSettings = location.startsWith('/settings');
+  return (
+    <div className={styles.frame}>
+      <button type="button" className={styles.skip} onClick={toContent}>
+        {words.skip}
+      </button>
+      <header className={styles.head}>
+        <Link href="/" className={styles.home} aria-label={`Disqua, ${words.tickets}`}>
+          <Logo />
+        </Link>
+        <TabNav.Root className={styles.tabs} aria-label={words.navigation}>
+          <TabNav.Link asChild active={!inSettings}>
+            <Link href="/">{words.tickets}</Link>
+          </TabNav.Link>
+          {viewer.role === 'ADMIN' && (
+            <TabNav.Link asChild active={inSettings}>
+              <Link href="/settings">{words.settings}</Link>
+            </TabNav.Link>
+          )}
+        </TabNav.Root>
+        <ConnectionLight />
+        <Text size="2" className={styles.workspace} truncate>
+          {viewer.workspace.name}
+        </Text>
+        <DropdownMenu.Root>
+          <DropdownMenu.Trigger>
+            <IconButton variant="soft" color="gray" highContrast radius="full" aria-label={words.account}>
+              <PersonIcon />
+            </IconButton>
+          </DropdownMenu.Trigger>
+          <AccountMenu />
+        </DropdownMenu.Root>
+      </header>
+      <main id="content" tabIndex={-1} className={styles.content}>
+        <Switch>
+          <Route path="/" component={TicketList} />
+          <Route path="/tickets/:id">{({ id }) => <TicketPage key={id} id={id} />}</Route>
+          <Route path="/settings/*?">
+            {viewer.role === 'ADMIN' ? (
+              <Suspense fallback={null}>
+                <Settings />
+              </Suspense>
+            ) : (
+              <Notice title={words.adminsOnly} />
+            )}
+          </Route>
+          <Route>
+            <Notice title={words.notFound}>
+              <Link href="/">{words.backToTickets}</Link>
+            </Notice>
+          </Route>
+        </Switch>
+      </main>
+    </div>
+  );
+}
+
+// Not a link: the hash is the address of a page here.
+function toContent() {
+  document.getElementById('content')?.focus();
+}

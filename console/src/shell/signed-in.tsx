@@ -1,0 +1,49 @@
+import { useEffect, useState } from 'react';
+import { Provider, useQuery } from 'urql';
+import { Router } from 'wouter';
+import { useHashLocation } from 'wouter/use-hash-location';
+import { type Api, openApi } from '../api/api.ts';
+import { ApiProvider } from '../api/context.tsx';
+import { signOut } from '../session/session.ts';
+import { Frame } from './frame.tsx';
+import styles from './signed-in.module.css';
+import { Trouble } from './trouble.tsx';
+import { ViewerProvider, ViewerQuery } from './viewer.tsx';
+
+/** Everything behind the door, over one connection to the server. */
+export function SignedIn({ token }: { token: string }) {
+  const [api, setApi] = useState<Api | null>(null);
+  useEffect(() => {
+    const opened = openApi(token, () => signOut('refused'));
+    setApi(opened);
+    return opened.close;
+  }, [token]);
+  if (!api) {
+    return null;
+  }
+  return (
+    <ApiProvider value={api}>
+      <Provider value={api.client}>
+        <Router hook={useHashLocation}>
+          <Welcome />
+        </Router>
+      </Provider>
+    </ApiProvider>
+  );
+}
+
+function Welcome() {
+  const [{ data, error }, ask] = useQuery({ query: ViewerQuery });
+  if (data) {
+    return (
+      <ViewerProvider value={data.viewer}>
+        <Frame />
+      </ViewerProvider>
+    );
+  }
+  return (
+    <main className={styles.waiting}>
+      {error && <Trouble error={error} onRetry={() => ask({ requestPolicy: 'network-only' })} />}
+    </main>
+  );
+}
