@@ -1,10 +1,13 @@
 import { PersonIcon } from '@radix-ui/react-icons';
-import { DropdownMenu, IconButton, TabNav, Text } from '@radix-ui/themes';
-import { lazy, Suspense } from 'react';
+import { Badge, DropdownMenu, IconButton, TabNav, Text } from '@radix-ui/themes';
+import { lazy, Suspense, useEffect } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
 import { useWords } from '../preferences/preferences.ts';
+import { NewTicket } from '../tickets/new-ticket.tsx';
 import { TicketList } from '../tickets/ticket-list.tsx';
 import { TicketPage } from '../tickets/ticket-page.tsx';
+import { useTickets } from '../tickets/tickets.tsx';
+import { ticketWords } from '../tickets/words.ts';
 import { AccountMenu } from './account-menu.tsx';
 import { ConnectionLight } from './connection-light.tsx';
 import styles from './frame.module.css';
@@ -32,7 +35,10 @@ export function Frame() {
         </Link>
         <TabNav.Root className={styles.tabs} aria-label={words.navigation}>
           <TabNav.Link asChild active={!inSettings}>
-            <Link href="/">{words.tickets}</Link>
+            <Link href="/">
+              {words.tickets}
+              <Unseen />
+            </Link>
           </TabNav.Link>
           {viewer.role === 'ADMIN' && (
             <TabNav.Link asChild active={inSettings}>
@@ -56,6 +62,7 @@ export function Frame() {
       <main id="content" tabIndex={-1} className={styles.content}>
         <Switch>
           <Route path="/" component={TicketList} />
+          <Route path="/tickets/new" component={NewTicket} />
           <Route path="/tickets/:id">{({ id }) => <TicketPage key={id} id={id} />}</Route>
           <Route path="/settings/*?">
             {viewer.role === 'ADMIN' ? (
@@ -74,6 +81,24 @@ export function Frame() {
         </Switch>
       </main>
     </div>
+  );
+}
+
+/** How many tickets opened that nobody looked at in this tab; the browser's tab says it, too. */
+function Unseen() {
+  const words = useWords(ticketWords);
+  const { list } = useTickets();
+  const [location] = useLocation();
+  const unseen = list.state === 'loaded' ? list.unseen : 0;
+  useEffect(() => {
+    if (location === '/') {
+      document.title = `${unseen > 0 ? `(${unseen}) ` : ''}${words.title} · Disqua`;
+    }
+  }, [unseen, location, words]);
+  return unseen === 0 ? null : (
+    <Badge className={styles.unseen} radius="full" aria-label={words.arrived(unseen)}>
+      {unseen}
+    </Badge>
   );
 }
 

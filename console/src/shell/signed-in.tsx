@@ -5,6 +5,7 @@ import { useHashLocation } from 'wouter/use-hash-location';
 import { type Api, openApi } from '../api/api.ts';
 import { ApiProvider } from '../api/context.tsx';
 import { signOut } from '../session/session.ts';
+import { TicketsProvider } from '../tickets/tickets.tsx';
 import { Frame } from './frame.tsx';
 import styles from './signed-in.module.css';
 import { Trouble } from './trouble.tsx';
@@ -37,7 +38,9 @@ function Welcome() {
   if (data) {
     return (
       <ViewerProvider value={data.viewer}>
-        <Frame />
+        <TicketsProvider>
+          <Frame />
+        </TicketsProvider>
       </ViewerProvider>
     );
   }

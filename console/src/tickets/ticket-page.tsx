@@ -1,3 +1,146 @@
+import { ArrowLeftIcon } from '@radix-ui/react-icons';
+import { Badge, Heading, Skeleton, Text } from '@radix-ui/themes';
+import { useEffect } from 'react';
+import { useQuery } from 'urql';
+import { Link, useLocation } from 'wouter';
+import { graphql, type ResultOf } from '../api/graphql.ts';
+import { Age } from '../clock/age.tsx';
+import { CrmPanelFragment } from '../panel/fragment.ts';
+import { useWords } from '../preferences/preferences.ts';
+import { Notice } from '../shell/notice.tsx';
+import { Trouble } from '../shell/trouble.tsx';
+import { typing } from '../shell/typing.ts';
+import { Conversation, MessagesFragment } from './conversation.tsx';
+import { OtherTickets } from './other-tickets.tsx';
+import styles from './ticket-page.module.css';
+import { TicketPanels } from './ticket-panels.tsx';
+import { useTickets } from './tickets.tsx';
+import { ticketWords } from './words.ts';
+
+const TicketQuery = graphql(
+  `
+    query Ticket($id: ID!) {
+      ticket(id: $id) {
+        id
+        number
+        subject
+        automatic
+        createdAt
+        requester {
+          email
+          name
+        }
+        messages(first: 50) {
+          ...Messages
+        }
+        crmPanels {
+          ...CrmPanel
+        }
+      }
+    }
+  `,
+  [MessagesFragment, CrmPanelFragment],
+);
+
+export type OpenTicket = NonNullable<ResultOf<typeof TicketQuery>['ticket']>;
+
+/** One ticket: the conversation, and beside it who is writing. */
 export function TicketPage({ id }: { id: string }) {
-  return id;
+  const words = useWords(ticketWords);
+  const [{ data, error, fetching }, ask] = useQuery({
+    query: TicketQuery,
+    variables: { id },
+    requestPolicy: 'network-only', // reading it is what asks the connectors
+  });
+  useTicketKeys();
+  const ticket = data?.ticket;
+  return (
+    <>
+      <Link href="/" className={styles.back}>
+        <ArrowLeftIcon /> {words.back}
+      </Link>
+      {error && <Trouble error={error} onRetry={() => ask({ requestPolicy: 'network-only' })} />}
+      {ticket ? <Loaded ticket={ticket} /> : fetching ? <Loading /> : data && <Notice title={words.missing} />}
+    </>
+  );
+}
+
+function Loaded({ ticket }: { ticket: OpenTicket }) {
+  const words = useWords(ticketWords);
+  const { number, subject, requester, automatic, createdAt } = ticket;
+  useEffect(() => {
+    document.title = `#${number} ${subject} · Disqua`;
+  }, [number, subject]);
+  return (
+    <>
+      <header className={styles.head}>
+        <Heading as="h1" size="5" className={styles.subject}>
+          <span className={styles.number}>#{number}</span> {subject === '' ? words.noSubject : subject}
+        </Heading>
+        <Text as="p" size="2" color="gray" highContrast className={styles.who}>
+          {requester ? (
+            <>
+              {requester.name && <strong>{requester.name} </strong>}
+              <span className={styles.email}>{requester.email}</span>
+            </>
+          ) : (
+            words.nobody
+          )}
+          {automatic && (
+            <Badge color="gray" highContrast title={words.automaticHelp}>
+              {words.automatic}
+            </Badge>
+          )}
+          <Age at={createdAt} />
+        </Text>
+      </header>
+      <div className={styles.columns}>
+        <aside className={styles.side} aria-label={words.panels}>
+          <TicketPanels ticket={ticket} read={ticket.crmPanels} />
+          {requester && <OtherTickets email={requester.email} except={ticket.id} />}
+        </aside>
+        <Conversation ticketId={ticket.id} messages={ticket.messages} />
+      </div>
+    </>
+  );
+}
+
+function Loading() {
+  return (
+    <div aria-busy="true">
+      <header className={styles.head}>
+        <Skeleton width="60%" height="1.75rem" />
+      </header>
+      <div className={styles.columns}>
+        <aside className={styles.side}>
+          <Skeleton height="10rem" />
+        </aside>
+        <Skeleton height="14rem" />
+      </div>
+    </div>
+  );
+}
+
+/** J and K go to the next and the previous ticket of the list, Escape goes back to it. */
+function useTicketKeys(): void {
+  const [location, go] = useLocation();
+  const { list } = useTickets();
+  useEffect(() => {
+    function press(event: KeyboardEvent) {
+      if (typing(event)) {
+        return;
+      }
+      if (event.key === 'Escape' || event.key === 'u') {
+        go('/');
+      } else if ((event.key === 'j' || event.key === 'k') && list.state === 'loaded') {
+        const here = list.tickets.findIndex((ticket) => location === `/tickets/${ticket.id}`);
+        const neighbour = here === -1 ? undefined : list.tickets[here + (event.key === 'j' ? 1 : -1)];
+        if (neighbour) {
+          go(`/tickets/${neighbour.id}`);
+        }
+      }
+    }
+    document.addEventListener('keydown', press);
+    return () => document.removeEventListener('keydown', press);
+  }, [location, go, list]);
 }
