@@ -28,6 +28,7 @@ from graph.rights import MayConfigure
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from lookups.question import SentRequest
     from lookups.runner import Trial
     from persistence import workspaces
 
@@ -470,6 +471,34 @@ class Connector:
         )
 
 
+@strawberry.type(description="A header of a request.")
+class RequestHeader:
+    """A name and what it carries."""
+
+    name: str = strawberry.field(description="As it is written, in the letter case of the connector's settings.")
+    value: str = strawberry.field(description="What it carries; ••• for the secret, however long that is.")
+
+
+@strawberry.type(description="A request to an endpoint, exactly as it is written but for the secret.")
+class LookupRequest:
+    """What to compare with what an endpoint says it got."""
+
+    method: str = strawberry.field(description="POST.")
+    url: str = strawberry.field(description="The connector's lookupUrl as it is dialled: its host in ASCII.")
+    headers: list[RequestHeader] = strawberry.field(
+        description="Every header in its order, those of the signature, where there is one, too."
+    )
+    body: str = strawberry.field(description="The JSON, byte for byte what a signature vouches for.")
+
+    @classmethod
+    def of(cls, request: SentRequest | None) -> LookupRequest | None:
+        """Made from what the client wrote."""
+        if request is None:
+            return None
+        headers = [RequestHeader(name=header.name, value=header.value) for header in request.headers]
+        return cls(method=request.method, url=request.url, headers=headers, body=request.body)
+
+
 @strawberry.type(description="What a test of a connector brought. Nothing of it is stored but a line of the log.")
 class LookupTrial:
     """A test's outcome."""
@@ -482,6 +511,10 @@ class LookupTrial:
     )
     warnings: list[Warning] = strawberry.field(description="The repairs that the answer needed.")
     customer: CrmCustomer | None = strawberry.field(description="The customer as a panel would show it.")
+    request: LookupRequest | None = strawberry.field(
+        description="The request as it was sent, the secret hidden; after DNS, CONNECT, TLS or BLOCKED_ADDRESS what would have "
+        "been sent. Null where none was made up, because the secret cannot be opened or plain http is not allowed any more."
+    )
     response: str | None = strawberry.field(
         description="The raw body with the secret hidden; null when the connector does not log results."
     )
@@ -499,6 +532,7 @@ class LookupTrial:
             duration_ms=round(trial.reply.took / _MILLISECOND),
             warnings=Warning.all_of(trial.reply.warnings),
             customer=CrmCustomer.of(customer, link),
+            request=LookupRequest.of(trial.reply.request),
             response=trial.reply.response,
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import ssl
 import time
@@ -24,7 +23,8 @@ from domain.lookup import BUDGET, Outcome
 from domain.secret import hide_all, hide_torn_ends
 from domain.ticket import storable
 from lookups.guard import BlockedAddress, GuardedResolver, look_up
-from lookups.wire import Heard, Wire, target
+from lookups.question import SentRequest
+from lookups.wire import Heard, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from domain.health import RetryAfter
-    from domain.identity import EmailAddress, TicketId, WorkspaceId
     from domain.secret import Secret
     from lookups.guard import Guard, Resolved
-    from lookups.signature import Signing
+    from lookups.question import Question
 
 MAX_BODY: Final = 65_536
 """Bytes of an answer."""
@@ -44,27 +43,6 @@ _NO_CONTENT = frozenset({204, 205})
 _TOO_MANY_REQUESTS: Final = 429
 _DIGITS: Final = 9  # of seconds, those are thirty years
 _LONGEST_DATE: Final = 33  # Wednesday, 06-Nov-94 08:49:37 GMT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """Who is asked, with which secret, about whom."""
-
-    url: str
-    header_name: str | None
-    secret: Secret | None
-    email: EmailAddress
-    ticket_id: TicketId
-    workspace_id: WorkspaceId
-    signing: Signing | None = None
-    also_hidden: tuple[Secret, ...] = ()
-    """Not sent, and hidden all the same."""
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        """What is hidden in all that the endpoint says, which may remember or compare what it was sent before."""
-        sent = (self.secret,) if self.secret else ()
-        return (*sent, *self.also_hidden, *(self.signing.hidden if self.signing else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +59,8 @@ class Reply:
     """The body as it came, up to MAX_BODY; None when there was none, or it was compressed."""
     retry_after: RetryAfter | None = None
     """What the endpoint asked for; the only header that is understood, and it is stored nowhere."""
+    request: SentRequest | None = None
+    """What was sent, or would have been had there been a connection; None where none was made up. Stored nowhere."""
 
     @property
     def took(self) -> timedelta:
@@ -123,10 +103,12 @@ class LookupClient:
 
     async def ask(self, question: Question) -> Reply:
         """Send the question once and read what comes within the budget; never raises, except when it is cancelled."""
-        heard, failed, started = Heard(), None, self._clock()
+        heard, sent, failed, started = Heard(), None, None, self._clock()
         try:
             async with asyncio.timeout(self._budget.total_seconds()):
-                await self._exchange(question, heard)
+                request = question.request(heard)
+                sent = SentRequest.of(request, question)
+                await self._exchange(request, heard)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server provokes is an outcome
             failed = failure_kind(error)
         duration = timedelta(seconds=self._clock() - started)
@@ -139,17 +121,10 @@ class LookupClient:
             warnings=() if isinstance(reading, Failure) else reading.warnings,
             response=_as_text(heard, secrets),
             retry_after=_retry_after(heard),
+            request=sent,
         )
 
-    async def _exchange(self, question: Question, heard: Heard) -> None:
-        body = _body(question)
-        request = httpx.Request(
-            "POST",
-            target(question.url),
-            headers=_headers(question, body),
-            content=body,
-            extensions={"heard": heard, "asking_for": question.workspace_id},
-        )
+    async def _exchange(self, request: httpx.Request, heard: Heard) -> None:
         async with aclosing(await self._wire.handle_async_request(request)) as response:
             heard.status, heard.headers = response.status_code, response.headers
             if heard.encoded:
@@ -185,29 +160,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
-
-
-def _headers(question: Question, body: bytes) -> dict[str, str]:
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "Disqua-CRM-Connector/1.0",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "Connection": "keep-alive",
-    }
-    if question.header_name is not None and question.secret is not None:
-        headers[question.header_name] = question.secret.reveal()
-    return headers | (question.signing.headers(body) if question.signing and question.signing.keys else {})
-
-
-def _body(question: Question) -> bytes:
-    document = {
-        "email": question.email,
-        "ticket_id": str(question.ticket_id),
-        "workspace_id": str(question.workspace_id),
-        "source": "disqua-helpdesk",
-    }
-    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _read(heard: Heard, failed: FailureKind | None, secrets: Sequence[Secret]) -> Reading | Failure:

@@ -16,8 +16,9 @@ from domain.errors import SecretUnreadable
 from domain.failure import Failure, FailureKind
 from domain.identity import TicketId
 from domain.lookup import LookupTrigger, status_of
-from lookups.client import Question, Reply
+from lookups.client import Reply
 from lookups.health import note_outcome, tell_turn
+from lookups.question import Question
 from lookups.signature import Signing
 from lookups.trace import continuing, tracer
 from lookups.updates import CONNECTORS, requester_topic
@@ -144,7 +145,7 @@ class Runner:
             question = await self._question(store, claim, candidate)
         reply = await self._reply(question)
         if await self._save_patiently(claim, _ending(reply), candidate=candidate) is None:
-            reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration)
+            reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration, request=reply.request)
         return Trial(connector, _as_logged(reply, connector))
 
     async def _question(self, store: WorkspaceStore, claim: Claim, candidate: Candidate | None = None) -> Question | Failure:

@@ -29,8 +29,9 @@ from domain.answer import Badge, BadgeColor, Customer, Field, Found, NotFound
 from domain.failure import Failure, FailureKind
 from domain.identity import EmailAddress, LookupId, TicketId, WorkspaceId
 from domain.secret import Secret
-from lookups.client import LookupClient, Question
+from lookups.client import LookupClient
 from lookups.guard import Guard
+from lookups.question import Question
 from lookups.signature import Signing, new_signing_key
 
 if TYPE_CHECKING:

@@ -39,6 +39,7 @@ mutation ($id: ID!, $email: String!) {
     ... on InvalidInput { problems { field } }
     ... on LookupTrial {
       status httpStatus error { code message httpStatus } durationMs warnings { path expected received } response
+      request { method url headers { name value } body }
       customer { customerId name badge { text color } fields { key value } deepLink }
     }
   }

@@ -37,6 +37,7 @@ async def test_a_test_asks_now_and_tells_what_came(desk: Desk, company: Crm) -> 
         "durationMs": trial["durationMs"],
         "warnings": [],
         "response": trial["response"],
+        "request": trial["request"],
         "customer": {
             "customerId": "cus/42 á",
             "name": "Jan Novák",

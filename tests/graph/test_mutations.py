@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from domain.connector import MAX_CONNECTORS
-from tests.graph.desk import CREATE_TICKET, LOOKUP, PANEL, open_ticket, post
+from tests.graph.desk import CREATE_TICKET, LOOKUP, PANEL, open_ticket, post, tamper
 from tests.stage.crm import FOUND, response
 from tests.stage.helpdesk import REFRESH, Helpdesk, message
 from tests.stage.waiting import eventually
@@ -35,6 +35,7 @@ TEST = f"""mutation ($id: ID!, $email: String!) {{
     ... on LookupTrial {{
       status httpStatus error {{ code message httpStatus }} durationMs warnings {{ path expected received }}
       customer {{ customerId name badge {{ text color }} fields {{ key value }} deepLink }} response
+      request {{ method url headers {{ name value }} body }}
     }}
     {REFUSAL}
   }}
@@ -515,6 +516,29 @@ async def test_a_test_shows_what_a_panel_would_show_and_changes_none(helpdesk: H
     assert (newest["trigger"], newest["ticketId"], newest["email"], newest["status"]) == ("TEST", None, "jan@firma.cz", "FOUND")
     assert crm.requests[-1].json["ticket_id"] == "00000000-0000-0000-0000-000000000000"
     assert crm.requests[-1].headers["x-key"] == SECRET
+
+
+async def test_a_test_shows_the_request_as_the_endpoint_got_it_with_dots_for_the_secret(helpdesk: Helpdesk, crm: Crm) -> None:
+    connector_id = await helpdesk.connect(crm.url(), secretHeaderName="X-Key", secretHeaderValue=SECRET)
+    await helpdesk.admin.ask("mutation ($id: ID!) { issueSigningKey(id: $id) { __typename } }", id=connector_id)
+
+    sent = (await helpdesk.admin.ask(TEST, id=connector_id, email="jan@firma.cz"))["testConnector"]["request"]
+
+    (heard,) = crm.requests
+    assert (sent["method"], sent["url"], json.loads(sent["body"])) == ("POST", crm.url(), heard.json)
+    headers = {header["name"].lower(): header["value"] for header in sent["headers"]}
+    assert headers == {name.lower(): value for name, value in heard.headers.items()} | {"x-key": "•••"}
+    assert "webhook-signature" in headers
+
+
+async def test_a_test_without_a_request_shows_none(helpdesk: Helpdesk, crm: Crm) -> None:
+    connector_id = await helpdesk.connect(crm.url(), secretHeaderName="X-Key", secretHeaderValue=SECRET)
+    tamper(helpdesk.parts.settings.data_dir, "UPDATE connectors SET secret = x'00'")
+
+    trial = (await helpdesk.admin.ask(TEST, id=connector_id, email="jan@firma.cz"))["testConnector"]
+
+    assert (trial["error"]["code"], trial["request"]) == ("SECRET_UNREADABLE", None)
+    assert crm.requests == []
 
 
 async def test_a_disabled_connector_can_be_tested(helpdesk: Helpdesk, crm: Crm) -> None:

@@ -11,6 +11,7 @@ import ssl
 import struct
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -24,10 +25,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from domain.answer import Badge, BadgeColor, Customer, Field, Found, NotFound
 from domain.failure import Failure, FailureKind
-from domain.identity import EmailAddress, TicketId, WorkspaceId
+from domain.identity import EmailAddress, LookupId, TicketId, WorkspaceId
 from domain.secret import Secret
-from lookups.client import MAX_BODY, LookupClient, Question, failure_kind
+from lookups.client import MAX_BODY, LookupClient, failure_kind
 from lookups.guard import Guard
+from lookups.question import Question, RequestHeader
+from lookups.signature import Signing, new_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -162,6 +165,43 @@ async def test_the_request_goes_out_byte_for_byte_as_documented(listen: Listen, 
         b"\r\n"
         b"%s" % (endpoint.port, SECRET.encode(), len(body), body)
     ]
+
+
+async def test_the_reply_tells_the_request_as_it_was_heard_but_for_the_secret(listen: Listen, client: LookupClient) -> None:
+    endpoint = await listen(says(answer()))
+    signing = Signing(lookup_id=LookupId(UUID(int=7)), keys=(new_signing_key(), new_signing_key()), at=datetime.now(UTC))
+
+    sent = (await client.ask(replace(question(f"{endpoint.url}/%7Ejan?utf=ä"), signing=signing))).request
+
+    assert sent is not None
+    head, _, body = endpoint.requests[0].partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    assert first == f"{sent.method} {sent.url.removeprefix(f'http://127.0.0.1:{endpoint.port}')} HTTP/1.1"
+    assert lines == [f"{header.name}: {SECRET if header.value == '•••' else header.value}" for header in sent.headers]
+    assert RequestHeader("X-Api-KEY", "•••") in sent.headers
+    assert [header.name for header in sent.headers][-4:-1] == ["webhook-id", "webhook-timestamp", "webhook-signature"]
+    assert body.decode() == sent.body
+
+
+@pytest.mark.parametrize("secret", ["x", "application/json", "127.0.0.1", "jan.novak@company.cz", SECRET * 100])
+async def test_a_request_that_is_told_hides_the_secret_whatever_it_resembles(
+    listen: Listen, client: LookupClient, secret: str
+) -> None:
+    endpoint = await listen(says(answer()))
+
+    sent, other = [(await client.ask(question(endpoint.url, secret=one))).request for one in (secret, SECRET)]
+
+    assert sent == other
+
+
+async def test_a_request_that_could_not_be_sent_is_told_all_the_same(client: LookupClient) -> None:
+    blocked = await client.ask(question("http://10.0.0.1/lookup"))
+    undialled = await client.ask(question(f"http://{'ä' * 70}.cz/lookup"))
+
+    assert blocked.outcome == Failure(FailureKind.BLOCKED_ADDRESS)
+    assert blocked.request is not None
+    assert blocked.request.url == "http://10.0.0.1/lookup"
+    assert (undialled.outcome, undialled.request) == (Failure(FailureKind.DNS), None)
 
 
 async def test_a_connector_without_a_secret_sends_no_further_header(listen: Listen, client: LookupClient) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from domain.failure import Failure, FailureKind
 from domain.identity import EmailAddress, TicketId, WorkspaceId
-from lookups.client import LookupClient, Question
+from lookups.client import LookupClient
 from lookups.guard import (
     RESOLVING_AT_ONCE,
     RESOLVING_AT_ONCE_PER_WORKSPACE,
@@ -24,6 +24,7 @@ from lookups.guard import (
     asking_for,
     look_up,
 )
+from lookups.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable

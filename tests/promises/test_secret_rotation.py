@@ -24,12 +24,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OLD, NEW, NEWER = "the-old-secret-1", "the-new-secret-2", "the-newer-secret-3"
 SECRET = "secret { fingerprint changedAt lastUsedAt previous { fingerprint restorableUntil } }"
 SHOW = f"query ($id: ID!) {{ connector(id: $id) {{ hasSecret secretHeaderName {SECRET} }} }}"
+REQUEST = "request { headers { name value } }"
 ROTATE = f"""
 mutation ($id: ID!, $value: String!, $email: String!) {{
   rotateSecret(id: $id, value: $value, email: $email) {{
     __typename
-    ... on SecretRotated {{ connector {{ {SECRET} }} trial {{ status response }} }}
-    ... on SecretNotRotated {{ message trial {{ status httpStatus error {{ code }} response }} }}
+    ... on SecretRotated {{ connector {{ {SECRET} }} trial {{ status response {REQUEST} }} }}
+    ... on SecretNotRotated {{ message trial {{ status httpStatus error {{ code }} response {REQUEST} }} }}
     ... on InvalidInput {{ problems {{ field message }} }}
     ... on NotFound {{ message }}
   }}
@@ -151,6 +152,7 @@ async def test_an_endpoint_that_echoes_the_old_and_the_new_secret_is_shown_witho
     refused = await rotate(desk, connector_id, longer)
 
     assert refused["trial"]["response"] == "expected •••, got •••"
+    assert {"name": "X-Api-Key", "value": "•••"} in refused["trial"]["request"]["headers"]
     assert [line["response"] for line in await desk.log(connector_id)] == ["expected •••, got •••"]
 
 

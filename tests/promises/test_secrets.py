@@ -23,7 +23,7 @@ from domain.errors import InvalidConnector
 from domain.identity import EmailAddress, LookupId, TicketId, WorkspaceId
 from domain.secret import Secret
 from graph.signing import SigningKeyIssued
-from lookups.client import Question
+from lookups.question import Question
 from lookups.runner import Candidate
 from lookups.signature import Signing
 from tests.lookups.room import open_room

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from domain.identity import EmailAddress, TicketId, WorkspaceId
-from lookups.client import Question
+from lookups.question import Question
 
 
 def question(url: str) -> Question:
