@@ -58,10 +58,10 @@ class Connection(Generic[Node]):
         )
 
 
-def check_first(first: int) -> int:
+def check_first(first: int, *, argument: str = "first") -> int:
     """Refuse a page size out of bounds."""
     if not 0 <= first <= MAX_PAGE:
-        message = f"`first` must be between 0 and {MAX_PAGE}."
+        message = f"`{argument}` must be between 0 and {MAX_PAGE}."
         raise BadRequest(message)
     return first
 

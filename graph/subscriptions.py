@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import strawberry
 
@@ -17,23 +15,16 @@ from domain.health import Paused
 from domain.identity import ConnectorId, TicketId
 from domain.panel import Panel
 from domain.ticket import Ticket as OpenedTicket
+from graph import log
 from graph.context import Context, Info
 from graph.errors import BadRequest
 from graph.rights import MayConfigure
 from graph.types import Connector, CrmPanel, Ticket, uuid_of
+from graph.watch import patience, read_again
 from lookups.trace import continuing, tracer
 from lookups.updates import CONNECTORS, TICKETS, Topic, requester_topic
-from persistence.database import Database, DatabaseAway
-
-T = TypeVar("T")
 
 _TICKETS_AT_ONCE = 100
-_SPREAD_SECONDS = 1.0
-
-
-def _patience() -> float:
-    """Seconds after which a watcher reads again without having been told: an announcement may be lost."""
-    return random.uniform(15, 30)  # noqa: S311 - spreads load, guards nothing
 
 
 @strawberry.type(description="Everything that can be watched, over WebSocket (graphql-transport-ws) or server-sent events.")
@@ -66,8 +57,8 @@ class Subscription:
                 for panel in changed:
                     with _frame(trace, ticket.id):
                         yield panel
-                trace = await watch.wait(_patience())
-                panels = await _again(context.services.database, partial(_panels, context, ticket.id))
+                trace = await watch.wait(patience())
+                panels = await read_again(context.services.database, partial(_panels, context, ticket.id))
 
     @strawberry.subscription(
         permission_classes=[MayConfigure],
@@ -86,8 +77,10 @@ class Subscription:
                 told = pauses
                 for connector in turned:
                     yield Connector.of(connector)
-                await watch.wait(_patience())
-                connectors = await _again(context.services.database, partial(_connectors, context))
+                await watch.wait(patience())
+                connectors = await read_again(context.services.database, partial(_connectors, context))
+
+    connector_lookups = log.connector_lookups
 
     @strawberry.subscription(description="Every ticket that opens from now on, in order.")
     async def ticket_opened(self, info: Info) -> AsyncGenerator[Ticket, None]:
@@ -97,22 +90,12 @@ class Subscription:
             seen = await store.tickets.newest_number()
         async with context.services.updates.watch(context.workspace_id, TICKETS) as watch:
             while True:
-                opened = await _again(context.services.database, partial(_opened_after, context, seen))
+                opened = await read_again(context.services.database, partial(_opened_after, context, seen))
                 for ticket in opened:
                     seen = ticket.number
                     yield Ticket.of(ticket)
                 if not opened:
-                    await watch.wait(_patience())
-
-
-async def _again(database: Database, read: Callable[[], Awaitable[T]]) -> T:
-    """What is read, once the database is there: an outage must not end what a front end watches, for it would not ask again."""
-    while True:
-        try:
-            return await read()
-        except DatabaseAway:
-            await database.back()
-            await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))  # noqa: S311 - spreads load, guards nothing
+                    await watch.wait(patience())
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from domain.health import after_start, goes_first, may_start
 from domain.lookup import Occasion, calls_for_lookup
 from lookups.trace import here
-from lookups.updates import TICKETS, requester_topic
+from lookups.updates import TICKETS, log_topic, requester_topic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,7 @@ class Dispatch:
         ticket = requested.ticket
         topics = [TICKETS] if opened else []
         if requested.connectors and ticket.requester is not None:
-            topics.append(requester_topic(ticket.requester.email))
+            topics += [requester_topic(ticket.requester.email), *map(log_topic, requested.connectors)]
         if topics:
             await self._updates.announce(ticket.workspace_id, *topics)
         if requested.connectors:

@@ -21,7 +21,7 @@ from lookups.health import note_outcome, tell_turn
 from lookups.question import Question
 from lookups.signature import Signing
 from lookups.trace import continuing, tracer
-from lookups.updates import CONNECTORS, requester_topic
+from lookups.updates import CONNECTORS, log_topic, requester_topic
 from persistence.database import DatabaseAway
 from persistence.lookups import Ending
 
@@ -143,6 +143,7 @@ class Runner:
                 return None
             claim = await store.lookups.claim_test(connector_id, email, self._now())
             question = await self._question(store, claim, candidate)
+        await self._updates.announce(workspace_id, log_topic(connector_id))
         reply = await self._reply(question)
         if await self._save_patiently(claim, _ending(reply), candidate=candidate) is None:
             reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration, request=reply.request)
@@ -222,7 +223,7 @@ class Runner:
             more = await store.lookups.any_queued(saved_at)
         turned = tell_turn(connector, health, claim, ending.outcome)
         topics = [CONNECTORS] if turned or not finished else []  # of one that was found nobody knows what it turned
-        await self._updates.announce(claim.workspace_id, requester_topic(claim.email), *topics)
+        await self._updates.announce(claim.workspace_id, requester_topic(claim.email), log_topic(claim.connector_id), *topics)
         status = status_of(ending.outcome)
         self._observe(claim.trigger, status, saved_at - claim.requested_at)
         _log.info(

@@ -23,7 +23,7 @@ from lookups.trace import here
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
-    from domain.identity import EmailAddress, WorkspaceId
+    from domain.identity import ConnectorId, EmailAddress, WorkspaceId
 
 Topic = NewType("Topic", str)
 
@@ -40,6 +40,11 @@ _log = structlog.get_logger(__name__)
 def requester_topic(email: EmailAddress) -> Topic:
     """Something is known anew about this requester; the topic does not show the address."""
     return Topic(f"requester:{hashlib.sha256(email.encode()).hexdigest()[:24]}")
+
+
+def log_topic(connector_id: ConnectorId) -> Topic:
+    """A line of this connector's log began or ended."""
+    return Topic(f"log:{connector_id}")
 
 
 class Watch:

@@ -217,6 +217,28 @@ class LookupStore:
         rows = await self._connection.execute(statement.order_by(lookups.c.id.desc()).limit(count))
         return [_lookup(row) for row in rows]
 
+    async def some(self, connector_id: ConnectorId, lookup_ids: Sequence[LookupId]) -> list[Lookup]:
+        """These lines of the connector's log, oldest first; those that are gone are left out."""
+        mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
+        rows = await self._connection.execute(select(lookups).where(mine, lookups.c.id.in_(lookup_ids)).order_by(lookups.c.id))
+        return [_lookup(row) for row in rows]
+
+    async def newest_but(self, connector_id: ConnectorId, count: int) -> LookupId | None:
+        """The newest line of the connector's log but for the ``count`` that are newer; None when there are no more."""
+        mine = and_(lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id)
+        statement = select(lookups.c.id).where(mine).order_by(lookups.c.id.desc()).offset(count).limit(1)
+        found = (await self._connection.execute(statement)).scalar()
+        return None if found is None else LookupId(found)
+
+    async def standing(self, connector_id: ConnectorId, *, since: LookupId | None) -> dict[LookupId, LookupStatus]:
+        """How the lines of the connector's log stand from ``since`` on, and those that are open, however old."""
+        line = select(lookups.c.id, lookups.c.status).where(
+            lookups.c.workspace_id == self._workspace_id, lookups.c.connector_id == connector_id
+        )
+        newer = line if since is None else line.where(lookups.c.id >= since)
+        rows = await self._connection.execute(newer.union(line.where(_QUEUED), line.where(_RUNNING)))
+        return {LookupId(row.id): LookupStatus(row.status or LookupStatus.PENDING) for row in rows}
+
     async def track_record(self, connector_id: ConnectorId, count: int) -> TrackRecord:
         """What the newest ``count`` lines of the connector's log tell, those left out that tell nothing.
 

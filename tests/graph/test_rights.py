@@ -59,6 +59,7 @@ def test_every_way_to_a_connector_is_for_admins_and_nothing_else_is() -> None:
     assert guarded == {
         *FOR_ADMINS,
         "Subscription.connectorHealth",
+        "Subscription.connectorLookups",
         "Connector.health",
         "Connector.lookups",
         "Connector.secret",

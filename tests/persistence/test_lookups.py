@@ -11,7 +11,7 @@ import pytest
 from domain.answer import AnswerWarning
 from domain.failure import Failure, FailureKind
 from domain.health import TrackRecord
-from domain.identity import EmailAddress, TicketId
+from domain.identity import EmailAddress, LookupId, TicketId
 from domain.lookup import BUDGET, GRACE, LookupStatus, LookupTrigger, Outcome
 from persistence.lookups import Claim, Ending, Waiting
 from tests.persistence.samples import (
@@ -31,7 +31,7 @@ from tests.persistence.samples import (
 
 if TYPE_CHECKING:
     from domain.connector import Connector
-    from domain.identity import ConnectorId, LookupId, WorkspaceId
+    from domain.identity import ConnectorId, WorkspaceId
     from domain.lookup import Lookup
     from persistence.database import Database
     from persistence.store import WorkspaceStore
@@ -676,3 +676,33 @@ async def test_a_track_record_is_of_the_newest_lines_less_tests_and_what_was_not
 
         assert await store.lookups.track_record(connector.id, 4) == TrackRecord([3 * SECOND])
         assert await store.lookups.track_record(connector.id, 3) == TrackRecord([]), "no more is read than asked for"
+
+
+# Watching the log
+
+
+async def test_what_stands_is_the_log_from_a_line_on_and_whatever_is_open(
+    database: Database, workspace_id: WorkspaceId, connector: Connector
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        for email in (JAN, EVA, EmailAddress("iva@firma.cz")):
+            await queue(store, connector.id, email)
+        running_one, ended_one = [await store.lookups.claim_next(NOW) for _ in range(2)]
+        assert running_one
+        assert ended_one
+        await end(store, ended_one)
+        tests = [await store.lookups.claim_test(connector.id, JAN, NOW) for _ in range(3)]
+        await end(store, *tests[:2])
+
+        first, second, third = (claim.lookup_id for claim in tests)
+        (queued_one,) = {line.id for line in await log(store, connector.id)} - {
+            claim.lookup_id for claim in (running_one, ended_one, *tests)
+        }
+        old = {running_one.lookup_id: LookupStatus.PENDING, queued_one: LookupStatus.PENDING}
+        new = {second: LookupStatus.FOUND, third: LookupStatus.PENDING}
+        rest = {first: LookupStatus.FOUND, ended_one.lookup_id: LookupStatus.FOUND}
+        assert await store.lookups.standing(connector.id, since=second) == old | new
+        assert await store.lookups.standing(connector.id, since=None) == old | new | rest
+        assert await store.lookups.newest_but(connector.id, 2) == first
+        assert await store.lookups.newest_but(connector.id, 6) is None
+        assert [line.id for line in await store.lookups.some(connector.id, [third, first, LookupId(uuid4())])] == [first, third]

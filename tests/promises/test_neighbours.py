@@ -62,6 +62,7 @@ ROWS = {
     "Mutation.issueSigningKey(id)": Row("connector", {"id": '"{id}"'}),
     "Mutation.disableSigning(id)": Row("connector", {"id": '"{id}"'}),
     "Subscription.crmPanels(ticketId)": Row("ticket", {"ticketId": '"{id}"'}),
+    "Subscription.connectorLookups(id)": Row("connector", {"id": '"{id}"'}),
 }
 """Every place that takes an id. One that the schema gains needs a row here: what to call it with."""
 
@@ -270,7 +271,7 @@ async def test_no_mark_of_one_company_appears_in_anothers_answers_or_frames(
 
     async with mine.admin.signed_in() as socket:
         for number, place in enumerate(place for place, _ in root_fields() if place.root == "Subscription"):
-            given = {"ticketId": f'"{mine.ticket}"'}
+            given = {"ticketId": f'"{mine.ticket}"', "id": f'"{mine.connector}"'}
             await send(socket, id=str(number), type="subscribe", payload={"query": document(place, given)})
         await live(theirs)
         await live(mine)  # ends with a mail of one's own: whatever was to come before it has come
