@@ -16,7 +16,7 @@ from domain.lookup import Occasion
 from domain.panel import compose_panel
 from domain.secret import Secret
 from domain.ticket import Requester, one_line, storable
-from graph import rotation, signing
+from graph import arrangement, rotation, signing
 from graph.context import Info
 from graph.erasure import ForgetRequesterResult, forget_requester
 from graph.errors import InvalidInput, NotFound
@@ -291,6 +291,7 @@ class Mutation:
         )
         return LookupTrial.of(trial) if trial else NO_CONNECTOR
 
+    arrange_connectors = arrangement.arrange_connectors
     rotate_secret = rotation.rotate_secret
     restore_secret = rotation.restore_secret
     issue_signing_key = signing.issue_signing_key

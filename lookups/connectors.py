@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from domain.arrangement import arranged
 from domain.connector import UNCHANGED, changed_settings, check_room, check_settings, upheaval
 from domain.errors import SecretUnreadable
 from domain.health import Working
 from domain.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from domain.connector import Connector, ConnectorSettings, EndpointPolicy, Unchanged
@@ -62,6 +63,21 @@ async def change_connector(
     if current.log_results and not settings.log_results:
         await store.lookups.forget_responses(connector_id)
     return await store.connectors.get(connector_id)
+
+
+async def arrange_connectors(store: WorkspaceStore, order: Sequence[ConnectorId], now: datetime) -> list[Connector] | None:
+    """Put the connectors in this order, and tell those that moved; None, and nothing moves, where one of it is unknown.
+
+    Raises InvalidConnector where one is named twice.
+    """
+    before = await store.connectors.all()
+    after = arranged(before, order)
+    if after is None:
+        return None
+    positions = {connector.id: connector.position for connector in before}
+    moved = [connector for connector in after if connector.position != positions[connector.id]]
+    await store.connectors.save_positions(moved, now)
+    return moved
 
 
 async def forget_failures(store: WorkspaceStore, connector_id: ConnectorId, now: datetime) -> None:

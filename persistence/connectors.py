@@ -14,6 +14,7 @@ from persistence.credentials import CREDENTIAL_COLUMNS, WITHOUT_SECRET, sealed_s
 from persistence.tables import connectors, new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -92,6 +93,12 @@ class ConnectorStore:
         """Replace the settings; ``settings`` have been checked. The secret goes when they say there is none."""
         values = _columns(settings) | {"updated_at": now} | ({} if settings.has_secret else WITHOUT_SECRET)
         await self._connection.execute(update(connectors).where(*self._this(connector_id)).values(values))
+
+    async def save_positions(self, moved: Sequence[Connector], now: datetime) -> None:
+        """Replace the positions of these, and nothing else."""
+        for connector in moved:
+            values = {"position": connector.position, "updated_at": now}
+            await self._connection.execute(update(connectors).where(*self._this(connector.id)).values(values))
 
     async def save_health(self, connector_id: ConnectorId, health: Health, *, success_at: datetime | None = None) -> None:
         """Replace what is known of how the endpoint fares; ``success_at`` if an answer has told it."""

@@ -31,6 +31,7 @@ FOR_ADMINS = {
     "Query.connectors": "{ connectors { id lookups { nodes { id } } } }",
     "Mutation.createConnector": 'mutation { createConnector(input: {name: "x", lookupUrl: "x"}) { __typename } }',
     "Mutation.updateConnector": 'mutation { updateConnector(id: "x", input: {name: "x"}) { __typename } }',
+    "Mutation.arrangeConnectors": 'mutation { arrangeConnectors(ids: ["x"]) { __typename } }',
     "Mutation.deleteConnector": 'mutation { deleteConnector(id: "x") { __typename } }',
     "Query.auditLog": "{ auditLog { nodes { id } } }",
     "Mutation.forgetRequester": 'mutation { forgetRequester(email: "jan@firma.cz") { __typename } }',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -116,6 +116,7 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "connectors.last_position": lambda store, _: store.connectors.last_position(),
     "connectors.add": lambda store, _: connect(store, SECRET),
     "connectors.save": lambda store, rows: store.connectors.save(rows.connector.id, settings(name="Mine now"), NOW),
+    "connectors.save_positions": lambda store, rows: store.connectors.save_positions([replace(rows.connector, position=7)], NOW),
     "connectors.save_health": lambda store, rows: store.connectors.save_health(rows.connector.id, Failing(NOW, 1)),
     "credentials.save_secret": lambda store, rows: store.credentials.save_secret(rows.connector.id, Secret("mine now"), NOW),
     "credentials.secret": lambda store, rows: store.credentials.secret(rows.connector.id),

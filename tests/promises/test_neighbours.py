@@ -55,6 +55,7 @@ ROWS = {
     "Mutation.refreshLookup(ticketId)": Row("ticket", {"ticketId": '"{id}"'}),
     "Mutation.refreshLookup(connectorId)": Row("connector", {"ticketId": '"{ticket}"', "connectorId": '"{id}"'}),
     "Mutation.updateConnector(id)": Row("connector", {"id": '"{id}"', "input": '{{name: "Mine"}}'}),
+    "Mutation.arrangeConnectors(ids)": Row("connector", {"ids": '["{id}"]'}),
     "Mutation.deleteConnector(id)": Row("connector", {"id": '"{id}"'}),
     "Mutation.testConnector(id)": Row("connector", {"id": '"{id}"', "email": '"jan@firma.cz"'}),
     "Mutation.rotateSecret(id)": Row("connector", {"id": '"{id}"', "value": '"mine"', "email": '"jan@firma.cz"'}),
