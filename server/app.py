@@ -15,7 +15,6 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from domain.connector import EndpointPolicy
@@ -38,6 +37,7 @@ from lookups.sweeper import Sweeper
 from lookups.updates import Updates
 from persistence import migrations
 from persistence.database import Database, UnknownAddress
+from server.console import console_routes
 from server.health import Health
 from server.metrics import Metrics
 from server.retention import Ages, Retention
@@ -46,8 +46,6 @@ from server.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-    from starlette.requests import Request
 
     from lookups.guard import Resolved
     from server.settings import Settings
@@ -218,8 +216,6 @@ def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
     endpoint = parts.endpoint()
     return Starlette(
         routes=[
-            Route("/", _no_console),
-            Route("/graphiql", _no_console),
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
             Route(
@@ -228,6 +224,7 @@ def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
                 methods=["POST"],
             ),
             *_probes(parts),
+            *console_routes(),
         ],
         middleware=[
             Middleware(
@@ -362,16 +359,6 @@ def name_of(listener: socket.socket) -> str:
 def utc_now() -> datetime:
     """The time, for everything that is handed it."""
     return datetime.now(UTC)
-
-
-async def _no_console(_request: Request) -> Response:
-    return PlainTextResponse(
-        "Disqua CRM Connector is running. The web console is not part of this build.\n\n"
-        "POST /graphql            GraphQL, with Authorization: Bearer …\n"
-        "WebSocket /graphql       subscriptions (graphql-transport-ws)\n"
-        "POST /inbound/email      a raw message, with a mail token\n"
-        "GET /healthz /readyz /metrics\n"
-    )
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -18,6 +18,7 @@ from persistence.database import DatabaseAway
 from persistence.encryption import new_key_entry
 from server.app import MailDoor, Parts, bring_up_to_date, open_database, open_tokens, utc_now
 from server.app import migrate as bring_to_newest
+from server.console import warn_if_not_built
 from server.logs import set_up_logs
 from server.settings import PREFIX, Settings, WrongSetting, load_settings
 from server.tokens import claims_of
@@ -84,6 +85,7 @@ def serve(
 ) -> None:
     """Serve the API and take mail."""
     settings = _start()
+    warn_if_not_built()
     mail = MailDoor(smtp_host, smtp_port, lmtp)
     if workers > 1:
         _serve_in_several(settings, host, port, mail, workers)
@@ -238,7 +240,7 @@ def doctor(
     smtp_host: Annotated[str, typer.Option(help="Where mail is taken.")] = "127.0.0.1",
     smtp_port: Annotated[int, typer.Option(min=1, max=65535, help="Its port.")] = 8025,
 ) -> None:
-    """Check settings, keys, database, Redis and the mail port: a line each, exit code 1 if one is wrong."""
+    """Check settings, keys, database, Redis, the mail port and the console: a line each, exit code 1 if one is wrong."""
     from server.doctor import examine  # noqa: PLC0415 - the other commands start faster without it
 
     sys.exit(0 if examine(Console(highlight=False, soft_wrap=True, emoji=False), smtp_host=smtp_host, smtp_port=smtp_port) else 1)

@@ -13,6 +13,7 @@ from lookups.streams import RedisUnfit, redis_version
 from persistence import migrations
 from persistence.database import DatabaseAway
 from server.app import check_redis_address, listen, open_database, utc_now
+from server.console import HOW_TO_GET_IT, is_built
 from server.settings import Settings, WrongSetting, load_settings
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def examine(console: Console, *, smtp_host: str, smtp_port: int) -> bool:
         "database": lambda: asyncio.run(_database(settings)),
         "redis": lambda: asyncio.run(_redis(settings)),
         "mail port": lambda: _mail_port(smtp_host, smtp_port),
+        "console": lambda: "built" if is_built() else f"not in this installation, and the API does without; {HOW_TO_GET_IT}",
     }
     results = [_told(console, part, examination) for part, examination in examinations.items()]
     return all(results)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.stage.redis import RedisServer
     from tests.stage.shell import Shell
 
-PARTS = ["settings", "keys", "database", "redis", "mail port"]
+PARTS = ["settings", "keys", "database", "redis", "mail port", "console"]
 
 
 def lines(shell: Shell, *options: str, well: bool, **settings: str) -> dict[str, str]:
