@@ -1,4 +1,5 @@
-# Every target sets up .venv by itself: a Python between 3.11 and 3.13 and make are all it needs.
+# Every target sets up .venv by itself and builds the console where its sources changed:
+# a Python between 3.11 and 3.13 and make are all it needs.
 
 PYTHON ?= python3.13 python3.12 python3.11 python3 python
 PARALLEL ?= -n 2 --dist worksteal
@@ -13,25 +14,26 @@ READY := $(VENV)/.ready
 
 .PHONY: install demo serve
 
-install: $(READY) ## Set everything up in .venv, pinned and checked by hash
+install: console ## Set everything up in .venv, pinned and checked by hash, with the console
 
-demo: $(READY) ## Set everything up and tell the whole story on embedded parts
+demo: console ## Set everything up and tell the whole story on embedded parts
 	$(BIN)/disqua demo $(ARGS)
 
-serve: $(READY) ## Run the server (ARGS="--port 9000")
+serve: console ## Run the server (ARGS="--port 9000")
 	$(BIN)/disqua serve $(ARGS)
 
 ##@ Develop
 
-.PHONY: test coverage check promises seen-red audit bench format hooks schema lock clean
+.PHONY: test coverage check promises seen-red audit bench format hooks schema lock console console-dev clean
 
-test: $(READY) ## Run the tests (T=tests/domain/test_answer.py for one file)
+test: console ## Run the tests (T=tests/domain/test_answer.py for one file)
 ifdef T
 	$(BIN)/pytest $(PARALLEL) $(T)
 else
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PARALLEL) -m 'not timed'
-	$(BIN)/pytest $(PARALLEL) -m timed
+	$(BIN)/coverage run -m pytest $(PARALLEL) -m 'not timed and not browser'
+	$(BIN)/pytest $(PARALLEL) -m 'timed and not browser'
+	$(BIN)/pytest $(PARALLEL) -m browser tests/console
 endif
 
 coverage: test ## Run the tests and see what they reach: all of domain/ by branch, 95 % of everything
@@ -39,7 +41,7 @@ coverage: test ## Run the tests and see what they reach: all of domain/ by branc
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='domain/*' --fail-under=100
 
-check: lint types architecture schema-in-step coverage ## Check everything that CI checks
+check: lint types architecture schema-in-step console-check coverage ## Check everything that CI checks
 
 promises: $(READY) ## Prove every promise at its full size and write the table of docs/security.md (T=tests/promises/test_audit.py for one)
 	DISQUA_FULL_SIZE=1 $(BIN)/pytest $(PARALLEL) --timeout=900 $(if $(T),$(T),--promises=docs/security.md tests/promises)
@@ -72,12 +74,18 @@ lock: ## Pin what pyproject.toml asks for (UPGRADE=1 takes the newest versions)
 	$(BIN)/$(PIN) pyproject.toml -o requirements.lock
 	$(BIN)/$(PIN) -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
 
-clean: ## Remove .venv and every cache; the data folder stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
+console: $(READY) ## Build the web console, if its sources changed since (DISQUA_CONSOLE=skip leaves it as it is)
+	@$(BIN)/python hatch_build.py
+
+console-dev: $(READY) ## Show the console as it is written, in front of a server on port 8000
+	$(BIN)/python hatch_build.py run dev
+
+clean: ## Remove .venv, the built console and every cache; the data folder stays
+	rm -rf $(VENV) server/web console/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
 
 ##@ The parts of check
 
-.PHONY: lint types architecture schema-in-step
+.PHONY: lint types architecture schema-in-step console-check
 
 lint: $(READY) ## Is the code formatted, and does the linter agree?
 	$(BIN)/ruff format --check
@@ -91,6 +99,9 @@ architecture: $(READY) ## Does every import point where it may?
 
 schema-in-step: $(READY) ## Is schema.graphql what the code says?
 	$(BIN)/disqua schema | diff -u schema.graphql -
+
+console-check: $(READY) ## Is the console formatted and linted, and does it ask for what the schema has?
+	$(BIN)/python hatch_build.py run check
 
 # Plumbing.
 
@@ -120,5 +131,5 @@ $(READY): pyproject.toml requirements-dev.lock
 	    echo "No Python from 3.11 to 3.13 here; install one, or name it with make PYTHON=/path/to/python3.12" >&2; \
 	fi; exit 1
 	@$(PIP) --only-binary :all: --require-hashes -r requirements-dev.lock
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@DISQUA_CONSOLE=skip $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

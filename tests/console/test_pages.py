@@ -41,7 +41,11 @@ async def test_graphiql_opens_and_keeps_its_policy(page: Page, faults: Faults) -
 
 async def test_the_first_load_is_small(page: Page) -> None:
     loaded: list[Response] = []
-    page.on("response", lambda response: loaded.append(response))
+
+    def keep(response: Response) -> None:
+        loaded.append(response)
+
+    page.on("response", keep)
 
     await page.goto("/", wait_until="networkidle")
 
