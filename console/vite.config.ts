@@ -15,6 +15,7 @@ export default defineConfig({
   build: {
     outDir: '../server/web',
     emptyOutDir: true,
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'], // from these on light-dark() is the browser's own
     assetsInlineLimit: 0, // the content security policy knows no data: addresses
     license: { fileName: 'THIRD_PARTY_LICENSES.md' },
     modulePreload: { polyfill: false },

@@ -10,6 +10,7 @@ export default defineConfig({
   build: {
     outDir: '../server/web/embed',
     emptyOutDir: true,
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'], // from these on light-dark() is the browser's own
     lib: { entry: 'src/embed/crm-panel.ts', formats: ['es'], fileName: () => 'crm-panel.js' },
   },
 });
