@@ -7,6 +7,7 @@ import { Fetched } from './fetched.tsx';
 import type { CrmPanelData, LookupErrorData } from './fragment.ts';
 import { type LastAnswer, type Outcome, outcomeOf } from './outcome.ts';
 import { RefreshButton } from './refresh-button.tsx';
+import { Skeleton } from './skeleton.tsx';
 import { Unknown } from './unknown.tsx';
 import { type PanelWords, panelWords } from './words.ts';
 
@@ -131,17 +132,6 @@ function Stale({ last, ...setting }: Setting & { last: LastAnswer }) {
       ) : (
         <p className="disqua-muted">{words.wasUnknown}</p>
       )}
-    </div>
-  );
-}
-
-function Skeleton({ words }: { words: PanelWords }) {
-  return (
-    <div className="disqua-skeleton" part="skeleton">
-      <span className="disqua-hidden">{words.asking}</span>
-      <span />
-      <span />
-      <span />
     </div>
   );
 }
