@@ -46,7 +46,9 @@ export function Frame() {
             </TabNav.Link>
           )}
         </TabNav.Root>
-        <ConnectionLight />
+        <span className={styles.state}>
+          <ConnectionLight />
+        </span>
         <Text size="2" className={styles.workspace} truncate>
           {viewer.workspace.name}
         </Text>

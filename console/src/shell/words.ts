@@ -36,7 +36,7 @@ export const shellWords = bilingual(
   {
     skip: 'Přeskočit na obsah',
     navigation: 'Hlavní',
-    tickets: 'Tikety',
+    tickets: 'Tickety',
     settings: 'Nastavení',
     explorer: 'GraphiQL',
     account: 'Účet',
@@ -58,7 +58,7 @@ export const shellWords = bilingual(
       ended: 'Token už neplatí.',
     },
     notFound: 'Taková stránka tu není.',
-    backToTickets: 'Zpět na tikety',
+    backToTickets: 'Zpět na tickety',
     retry: 'Zkusit znovu',
     loading: 'Načítám…',
     adminsOnly: 'Tuto stránku vidí jen správci. Přihlaste se tokenem správce.',
