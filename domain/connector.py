@@ -16,6 +16,7 @@ import idna
 from domain.deep_link import template_problem
 from domain.errors import InvalidConnector, Problem
 from domain.health import UNTROUBLED, Health
+from domain.words import Words, czech_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +44,95 @@ _URL_CHARACTERS = re.compile(r"[^\s\\<>\"^`{|}\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")  # RFC 1123, 2.1, and the underscore of real networks
 _MAX_HOST = 253  # RFC 1035, 2.3.4, in text
 _IPV6_SITE = re.compile(r"\[[0-9a-fA-F.]*:[0-9a-fA-F:.]*\](?::[0-9]+)?")
+
+_NO_ROOM = Words(
+    en=f"A workspace can have at most {MAX_CONNECTORS} connectors.",
+    cs=f"V jednom workspace může být nejvýš {MAX_CONNECTORS} connectorů.",
+)
+_NAME_LENGTH = Words(
+    en=f"The name must have 1 to {_MAX_NAME} characters.",
+    cs=f"Název musí mít 1 až {_MAX_NAME} znaků.",
+)
+_NAME_CHARACTER = Words(
+    en="The name contains a control character.",
+    cs="Název obsahuje řídicí znak.",
+)
+_NO_VALUE = Words(
+    en="A header name needs a value: set both or neither.",
+    cs="Název hlavičky potřebuje i hodnotu: vyplňte obojí, nebo nic.",
+)
+_NO_NAME = Words(
+    en="A header value needs a name: set both or neither.",
+    cs="Hodnota hlavičky potřebuje i název: vyplňte obojí, nebo nic.",
+)
+_HEADER_NAME_FORM = Words(
+    en=f"The header name must be 1 to {_MAX_HEADER_NAME} letters, digits or any of !#$%&'*+-.^_`|~.",
+    cs=f"Název hlavičky tvoří 1 až {_MAX_HEADER_NAME} písmen bez diakritiky, číslic nebo znaků !#$%&'*+-.^_`|~.",
+)
+_HEADER_RESERVED = Words(
+    en="HTTP or the request itself uses this header; choose another, for example X-Api-Key.",
+    cs="Tuto hlavičku používá HTTP nebo samotný dotaz; zvolte jinou, třeba X-Api-Key.",
+)
+_HEADER_VALUE_FORM = Words(
+    en=f"The value must be 1 to {_MAX_HEADER_VALUE:,} printable ASCII characters without a space at either end.",
+    cs=f"Hodnotu tvoří 1 až {czech_number(_MAX_HEADER_VALUE)} tisknutelných znaků ASCII, bez mezery na začátku a na konci.",
+)
+_TTL_RANGE = Words(
+    en=f"Answers can stay fresh for 0 to {_MAX_TTL_HOURS:,} hours.",
+    cs=f"Odpovědi mohou platit 0 až {czech_number(_MAX_TTL_HOURS)} hodin.",
+)
+_URL_LENGTH = Words(
+    en=f"The URL may be at most {_MAX_URL:,} characters long.",
+    cs=f"URL smí mít nejvýš {czech_number(_MAX_URL)} znaků.",
+)
+_NO_URL = Words(
+    en="This is not a URL.",
+    cs="Tohle není URL.",
+)
+_URL_CHARACTER = Words(
+    en="The URL contains a character that no URL has.",
+    cs="URL obsahuje znak, který v URL být nemůže.",
+)
+_URL_UNCALLABLE = Words(
+    en="This is not a URL that can be called.",
+    cs="Tohle URL nejde zavolat.",
+)
+_NO_HTTPS = Words(
+    en="The URL must begin with https://.",
+    cs="URL musí začínat https://.",
+)
+_PLAIN_HTTP = Words(
+    en="The URL must begin with https://; plain http would send customer data in the clear.",
+    cs="URL musí začínat https://; přes http by údaje zákazníků šly nešifrovaně.",
+)
+_URL_CREDENTIALS = Words(
+    en="The URL may not contain a user name or password; use the secret header.",
+    cs="URL nesmí obsahovat uživatelské jméno ani heslo; použijte hlavičku se secretem.",
+)
+_URL_FRAGMENT = Words(
+    en="The URL may not have a fragment (#).",
+    cs="URL nesmí obsahovat část za křížkem (#).",
+)
+_PORT_RANGE = Words(
+    en="The port must be between 1 and 65535.",
+    cs="Port musí být od 1 do 65535.",
+)
+_NO_PORT = Words(
+    en="The URL has a colon but no port.",
+    cs="V URL je dvojtečka, ale chybí za ní port.",
+)
+_BRACKETS = Words(
+    en="Only an IPv6 address, without a zone, stands in brackets.",
+    cs="V hranatých závorkách smí být jen adresa IPv6 bez zóny.",
+)
+_ADDRESS_CLOSED = Words(
+    en="This address is not allowed.",
+    cs="Tato adresa není povolená.",
+)
+_BAD_HOST = Words(
+    en="The URL needs a valid host name.",
+    cs="Název serveru v URL není platný.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +193,7 @@ def check_secret_value(field: str, secret: Secret) -> None:
 def check_room(existing: int) -> None:
     """Raise InvalidConnector when the workspace has as many connectors as it may have."""
     if existing >= MAX_CONNECTORS:
-        raise InvalidConnector([Problem("input", f"A workspace can have at most {MAX_CONNECTORS} connectors.")])
+        raise InvalidConnector([Problem("input", _NO_ROOM)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +266,15 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, _ascii_host(parts).rstrip("."), parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
-def _problem(field: str, message: str | None) -> list[Problem]:
-    return [Problem(field, message)] if message else []
+def _problem(field: str, words: Words | None) -> list[Problem]:
+    return [Problem(field, words)] if words else []
 
 
 def _name_problems(name: str) -> list[Problem]:
     if not 1 <= len(name) <= _MAX_NAME or not name.strip():
-        return [Problem("name", f"The name must have 1 to {_MAX_NAME} characters.")]
+        return [Problem("name", _NAME_LENGTH)]
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", name):
-        return [Problem("name", "The name contains a control character.")]
+        return [Problem("name", _NAME_CHARACTER)]
     return []
 
 
@@ -196,76 +286,76 @@ def _secret_problems(settings: ConnectorSettings, secret: Secret | None) -> list
     if secret is not None:
         problems += _problem("secretHeaderValue", _header_value_problem(secret.reveal()))
     if name is not None and not settings.has_secret:
-        problems.append(Problem("secretHeaderValue", "A header name needs a value: set both or neither."))
+        problems.append(Problem("secretHeaderValue", _NO_VALUE))
     if name is None and settings.has_secret:
-        problems.append(Problem("secretHeaderName", "A header value needs a name: set both or neither."))
+        problems.append(Problem("secretHeaderName", _NO_NAME))
     return problems
 
 
-def _header_name_problem(name: str) -> str | None:
+def _header_name_problem(name: str) -> Words | None:
     if len(name) > _MAX_HEADER_NAME or not _HEADER_NAME.fullmatch(name):
-        return f"The header name must be 1 to {_MAX_HEADER_NAME} letters, digits or any of !#$%&'*+-.^_`|~."
+        return _HEADER_NAME_FORM
     if name.lower() in _RESERVED_HEADERS or name.lower().startswith(_RESERVED_PREFIXES):
-        return "HTTP or the request itself uses this header; choose another, for example X-Api-Key."
+        return _HEADER_RESERVED
     return None
 
 
-def _header_value_problem(value: str) -> str | None:
+def _header_value_problem(value: str) -> Words | None:
     if len(value) > _MAX_HEADER_VALUE or not _HEADER_VALUE.fullmatch(value):
-        return f"The value must be 1 to {_MAX_HEADER_VALUE:,} printable ASCII characters without a space at either end."
+        return _HEADER_VALUE_FORM
     return None
 
 
 def _number_problems(settings: ConnectorSettings) -> list[Problem]:
     hours = settings.cache_ttl / timedelta(hours=1)
     if not 0 <= hours <= _MAX_TTL_HOURS:
-        return [Problem("cacheTtlHours", f"Answers can stay fresh for 0 to {_MAX_TTL_HOURS:,} hours.")]
+        return [Problem("cacheTtlHours", _TTL_RANGE)]
     return []
 
 
-def _url_problem(url: str, policy: EndpointPolicy) -> str | None:
+def _url_problem(url: str, policy: EndpointPolicy) -> Words | None:
     if len(url) > _MAX_URL:
-        return f"The URL may be at most {_MAX_URL:,} characters long."
+        return _URL_LENGTH
     if not _URL_CHARACTERS.fullmatch(url):
-        return "This is not a URL." if not url else "The URL contains a character that no URL has."
+        return _NO_URL if not url else _URL_CHARACTER
     try:
         parts = urlsplit(url)
         port = parts.port
         host = _ascii_host(parts)
     except ValueError:
-        return "This is not a URL that can be called."
+        return _URL_UNCALLABLE
     return _scheme_problem(url, parts, policy) or _site_problem(url, parts, port) or _host_problem(host, policy)
 
 
-def _scheme_problem(url: str, parts: SplitResult, policy: EndpointPolicy) -> str | None:
+def _scheme_problem(url: str, parts: SplitResult, policy: EndpointPolicy) -> Words | None:
     if parts.scheme not in {"http", "https"} or not url.lower().startswith(f"{parts.scheme}://"):
-        return "The URL must begin with https://."
+        return _NO_HTTPS
     if parts.scheme == "http" and not policy.plain_http:
-        return "The URL must begin with https://; plain http would send customer data in the clear."
+        return _PLAIN_HTTP
     return None
 
 
-def _site_problem(url: str, parts: SplitResult, port: int | None) -> str | None:
+def _site_problem(url: str, parts: SplitResult, port: int | None) -> Words | None:
     if "@" in parts.netloc:
-        return "The URL may not contain a user name or password; use the secret header."
+        return _URL_CREDENTIALS
     if "#" in url:
-        return "The URL may not have a fragment (#)."
+        return _URL_FRAGMENT
     if port is not None and not 1 <= port <= _MAX_PORT:
-        return "The port must be between 1 and 65535."
+        return _PORT_RANGE
     if parts.netloc.endswith(":"):
-        return "The URL has a colon but no port."
+        return _NO_PORT
     if "[" in parts.netloc and not _IPV6_SITE.fullmatch(parts.netloc):
-        return "Only an IPv6 address, without a zone, stands in brackets."
+        return _BRACKETS
     return None
 
 
-def _host_problem(host: str, policy: EndpointPolicy) -> str | None:
+def _host_problem(host: str, policy: EndpointPolicy) -> Words | None:
     address = _literal_address(host)
     if address is not None:
-        return None if policy.address_allowed(address) else "This address is not allowed."
+        return None if policy.address_allowed(address) else _ADDRESS_CLOSED
     name = host.removesuffix(".")
     if len(name) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in name.split(".")):
-        return "The URL needs a valid host name."
+        return _BAD_HOST
     return None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from domain.connector import check_secret_value
 from domain.errors import InvalidConnector, Problem
 from domain.failure import Failure, FailureKind
+from domain.words import Words
 
 if TYPE_CHECKING:
     from domain.connector import Connector
@@ -72,21 +73,39 @@ class CredentialStanding:
     signing: SigningStanding | None = None
 
 
+_NO_SECRET = Words(
+    en="The connector has no secret to rotate: set header name and value first.",
+    cs="Connector nemá secret, který by šlo vyměnit: nejdřív vyplňte název a hodnotu hlavičky.",
+)
+
+
 def check_rotation(connector: Connector, value: Secret) -> None:
     """Raise InvalidConnector unless the connector has a secret that this one can follow."""
     if not connector.has_secret:
-        raise InvalidConnector([Problem("id", "The connector has no secret to rotate: set header name and value first.")])
+        raise InvalidConnector([Problem("id", _NO_SECRET)])
     check_secret_value("value", value)
 
 
-def why_not_rotated(failure: Failure) -> str:
+def why_not_rotated(failure: Failure) -> Words:
     """One sentence for the admin whose new secret was not taken over."""
     match failure:
         case Failure(kind=FailureKind.INTERRUPTED):
-            return "The connector was changed meanwhile or this trial forgotten, so nothing was switched: look and try again."
+            return Words(
+                en="The connector was changed meanwhile or this trial forgotten, so nothing was switched: look and try again.",
+                cs="Connector mezitím někdo změnil nebo byl pokus zapomenut, a tak se nic nevyměnilo: zkuste to prosím znovu.",
+            )
         case Failure(kind=FailureKind.SECRET_UNREADABLE):
-            return "The secret in force cannot be opened with the present keys: set a new one by changing the connector."
+            return Words(
+                en="The secret in force cannot be opened with the present keys: set a new one by changing the connector.",
+                cs="Platný secret se současnými klíči nejde rozšifrovat: zadejte nový v nastavení connectoru.",
+            )
         case Failure(http_status=status) if status in _REFUSED:
-            return f"The endpoint refused the new secret (HTTP {status}), so the old one stays in force."
+            return Words(
+                en=f"The endpoint refused the new secret (HTTP {status}), so the old one stays in force.",
+                cs=f"Endpoint nový secret odmítl (HTTP {status}), proto dál platí ten starý.",
+            )
         case _:
-            return f"The endpoint gave no answer to the new secret, so the old one stays in force: {failure.message}"
+            return Words(
+                en=f"The endpoint gave no answer to the new secret, so the old one stays in force: {failure.words.en}",
+                cs=f"Endpoint na nový secret neodpověděl, proto dál platí ten starý: {failure.words.cs}",
+            )

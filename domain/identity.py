@@ -13,6 +13,7 @@ from uuid import UUID
 import idna
 
 from domain.errors import InvalidAddress
+from domain.words import Words
 
 WorkspaceId = NewType("WorkspaceId", UUID)
 TicketId = NewType("TicketId", UUID)
@@ -32,8 +33,22 @@ _QUOTED = re.compile(rf'"(?:[^"\\{_NEVER}]|\\[^{_NEVER}])+"')
 _LITERAL = re.compile(r"\[[!-Z^-~]+\]")  # RFC 5321, 4.1.3
 _LABELS = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 
-_TOO_LONG = "The address is longer than an email address can be."
-_NO_DOMAIN = "The part after the @ is not a domain name."
+_NO_FORM = Words(
+    en="An email address has the form name@example.com.",
+    cs="E-mailová adresa má podobu jmeno@example.com.",
+)
+_NO_LOCAL_PART = Words(
+    en="The part before the @ contains a character that no address can have.",
+    cs="Část před zavináčem obsahuje znak, který v adrese být nemůže.",
+)
+_TOO_LONG = Words(
+    en="The address is longer than an email address can be.",
+    cs="Adresa je delší, než e-mailová adresa smí být.",
+)
+_NO_DOMAIN = Words(
+    en="The part after the @ is not a domain name.",
+    cs="Část za zavináčem není název domény.",
+)
 
 
 def email_address(text: str) -> EmailAddress:
@@ -45,12 +60,12 @@ def email_address(text: str) -> EmailAddress:
     text = text.strip()
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
-        raise InvalidAddress("An email address has the form name@example.com.")
+        raise InvalidAddress(_NO_FORM)
     if len(text) > _MAX_READ:
         raise InvalidAddress(_TOO_LONG)
     local = _lower_case(local)
     if not (_ATOMS.fullmatch(local) or _QUOTED.fullmatch(local)):
-        raise InvalidAddress("The part before the @ contains a character that no address can have.")
+        raise InvalidAddress(_NO_LOCAL_PART)
     address = f"{local}@{_idna_form(domain)}"
     if len(local.encode()) > _MAX_LOCAL_PART or len(address.encode()) > _MAX_ADDRESS:
         raise InvalidAddress(_TOO_LONG)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 from uuid import UUID, uuid5
 
@@ -13,17 +12,16 @@ from domain.deep_link import deep_link
 from domain.failure import Failure, FailureKind
 from domain.health import Paused
 from domain.lookup import LookupStatus, Standing, status_of
+from domain.words import Words
 
 if TYPE_CHECKING:
     from domain.connector import Connector
     from domain.identity import ConnectorId, TicketId
+    from domain.words import Locale
 
-
-class Locale(StrEnum):
-    """The languages of the badges that we word ourselves."""
-
-    CS = "CS"
-    EN = "EN"
+_UNKNOWN = Words(en="Unknown", cs="Neznámý")
+_ERROR = Words(en="Error", cs="Chyba")
+_TIMEOUT = Words(en="Timeout (3s)", cs="Timeout (3s)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +62,11 @@ class Panel:
             case Found(customer=customer):
                 return customer.badge
             case NotFound():
-                return Badge({Locale.CS: "Neznámý", Locale.EN: "Unknown"}[locale], BadgeColor.GRAY)
+                return Badge(_UNKNOWN.said_in(locale), BadgeColor.GRAY)
             case Failure(kind=FailureKind.TIMEOUT):
-                return Badge("Timeout (3s)", BadgeColor.YELLOW)
+                return Badge(_TIMEOUT.said_in(locale), BadgeColor.YELLOW)
             case Failure():
-                return Badge({Locale.CS: "Chyba", Locale.EN: "Error"}[locale], BadgeColor.RED)
+                return Badge(_ERROR.said_in(locale), BadgeColor.RED)
             case _:
                 assert_never(self.newest)
 

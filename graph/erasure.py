@@ -62,7 +62,7 @@ async def forget_requester(
     try:
         address = email_address(email)
     except InvalidAddress as error:
-        return InvalidInput.of([Problem("email", str(error))])
+        return InvalidInput.of([Problem("email", error.words)])
     services, workspace_id = info.context.services, info.context.workspace_id
     now = services.now()
     async with services.database.workspace(workspace_id) as store:

@@ -21,6 +21,8 @@ from strawberry.extensions import MaskErrors
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from domain.errors import InvalidConnector
+from domain.words import Locale, Words
+from graph.words import Language
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
@@ -144,11 +146,19 @@ def without_values(message: str) -> str:
     return kept if kept == message or kept.endswith("?") else f"{kept}."
 
 
+_INVALID_INPUT = Words(en="The input is not valid.", cs="Zadání ještě není v pořádku.")
+
+
 @strawberry.interface(name="Error", description="What every expected refusal has in common.")
 class Error:
     """The interface of the refusals that are part of a mutation's result."""
 
-    message: str = strawberry.field(description="One sentence for the person in front of the screen.")
+    words: strawberry.Private[Words]
+
+    @strawberry.field(description="One sentence for the person in front of the screen.")
+    def message(self, locale: Language = Locale.EN) -> str:
+        """The refusal in words."""
+        return self.words.said_in(locale)
 
 
 @strawberry.type(description="There is nothing with this id in the workspace.")
@@ -160,10 +170,15 @@ class NotFound(Error):
 class InputProblem:
     """A problem to show beside the input it belongs to."""
 
+    words: strawberry.Private[Words]
     field: str = strawberry.field(
         description='The member of the input in camelCase, for example "lookupUrl"; "input" for the whole of it.'
     )
-    message: str = strawberry.field(description="One sentence for the person who filled in the form.")
+
+    @strawberry.field(description="One sentence for the person who filled in the form.")
+    def message(self, locale: Language = Locale.EN) -> str:
+        """The problem in words."""
+        return self.words.said_in(locale)
 
 
 @strawberry.type(description="The input breaks at least one rule; nothing was changed.")
@@ -176,8 +191,8 @@ class InvalidInput(Error):
     def of(cls, problems: Iterable[Problem]) -> InvalidInput:
         """The refusal with these problems."""
         return cls(
-            message="The input is not valid.",
-            problems=[InputProblem(field=problem.field, message=problem.message) for problem in problems],
+            words=_INVALID_INPUT,
+            problems=[InputProblem(field=problem.field, words=problem.words) for problem in problems],
         )
 
 

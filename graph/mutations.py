@@ -16,6 +16,7 @@ from domain.lookup import Occasion
 from domain.panel import compose_panel
 from domain.secret import Secret
 from domain.ticket import Requester, one_line, storable
+from domain.words import Words
 from graph import arrangement, rotation, signing
 from graph.context import Info
 from graph.erasure import ForgetRequesterResult, forget_requester
@@ -36,7 +37,7 @@ from lookups.connectors import change_connector, create_connector
 from lookups.request import request_lookups
 from lookups.updates import CONNECTORS
 
-_NO_TICKET = NotFound(message="There is no such ticket.")
+_NO_TICKET = NotFound(words=Words(en="There is no such ticket.", cs="Takový ticket tu není."))
 
 CreateTicketResult = Annotated[
     Ticket | InvalidInput, strawberry.union("CreateTicketResult", description="The new ticket, or why there is none.")
@@ -302,16 +303,17 @@ def _address(text: str, field: str) -> EmailAddress | InvalidInput:
     try:
         return email_address(text)
     except InvalidAddress as error:
-        return InvalidInput.of([Problem(field, str(error))])
+        return InvalidInput.of([Problem(field, error.words)])
 
 
+_EMPTY = Words(en="This cannot be empty.", cs="Tohle nesmí zůstat prázdné.")
 _MAY_BE_EMPTY = {"secret_header_name", "secret_header_value", "link_template", "position"}
 
 
 def _wrongly_empty(input: UpdateConnectorInput) -> list[Problem]:
     """The members that an update clears although they cannot be empty."""
     cleared = [name for name, value in vars(input).items() if isinstance(value, Some) and value.value is None]
-    return [Problem(_camel_case(name), "This cannot be empty.") for name in cleared if name not in _MAY_BE_EMPTY]
+    return [Problem(_camel_case(name), _EMPTY) for name in cleared if name not in _MAY_BE_EMPTY]
 
 
 def _changes(input: UpdateConnectorInput, last_position: int) -> tuple[dict[str, Any], Secret | Unchanged | None]:

@@ -11,6 +11,7 @@ from domain.errors import InvalidAddress, Problem, SecretUnreadable
 from domain.failure import Failure
 from domain.identity import ConnectorId, email_address
 from domain.secret import Secret
+from domain.words import Words
 from graph.context import Info
 from graph.errors import Error, InvalidInput, NotFound
 from graph.rights import MayConfigure
@@ -42,10 +43,19 @@ class NothingToRestore(Error):
     """Nothing was changed."""
 
 
-_NOTHING_TO_RESTORE = NothingToRestore(message="There is no previous secret to go back to, or no longer.")
+_NOTHING_TO_RESTORE = NothingToRestore(
+    words=Words(
+        en="There is no previous secret to go back to, or no longer.",
+        cs="Předchozí secret, ke kterému by se šlo vrátit, tu není nebo už není.",
+    )
+)
 _WOULD_BE_LOST = NothingToRestore(
-    message="The secret in force cannot be opened with the present keys and would be lost: nothing was changed. "
-    "Bring its key back, or set a secret by changing the connector."
+    words=Words(
+        en="The secret in force cannot be opened with the present keys and would be lost: nothing was changed. "
+        "Bring its key back, or set a secret by changing the connector.",
+        cs="Platný secret se současnými klíči nejde rozšifrovat a přišli byste o něj, proto se nic nezměnilo. "
+        "Vraťte jeho klíč, nebo zadejte secret v nastavení connectoru.",
+    )
 )
 
 RotateSecretResult = Annotated[
@@ -74,7 +84,7 @@ async def rotate_secret(
     try:
         address = email_address(email)
     except InvalidAddress as error:
-        return InvalidInput.of([Problem("email", str(error))])
+        return InvalidInput.of([Problem("email", error.words)])
     services, workspace_id, found = info.context.services, info.context.workspace_id, uuid_of(id)
     connector_id = ConnectorId(found) if found else None
     trial = connector_id and await rotation.rotate_secret(
@@ -90,7 +100,7 @@ async def rotate_secret(
     if not trial:
         return NO_CONNECTOR
     if isinstance(trial.reply.outcome, Failure):
-        return SecretNotRotated(message=why_not_rotated(trial.reply.outcome), trial=LookupTrial.of(trial))
+        return SecretNotRotated(words=why_not_rotated(trial.reply.outcome), trial=LookupTrial.of(trial))
     await services.updates.announce(workspace_id, CONNECTORS)
     async with services.database.reading(workspace_id) as store:
         connector = await store.connectors.get(trial.connector.id) or trial.connector

@@ -15,8 +15,9 @@ from domain.deep_link import deep_link
 from domain.failure import Failure, FailureKind
 from domain.identity import LookupId, MessageId
 from domain.lookup import LookupStatus, LookupTrigger
-from domain.panel import Locale, Panel
+from domain.panel import Panel
 from domain.verification import SenderVerification
+from domain.words import Locale, Words
 from graph.context import Info
 from graph.credentials import ConnectorSecret, ConnectorSigning
 from graph.errors import NotFound
@@ -24,6 +25,7 @@ from graph.health import ConnectorHealth
 from graph.loaders import MessagePage
 from graph.pages import After, Connection, First, check_first, id_after
 from graph.rights import MayConfigure
+from graph.words import Language
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,11 +93,6 @@ _enum(
         "RED": "Something is wrong.",
         "GRAY": "Neutral; also the colour where the endpoint named none that we know.",
     },
-)
-_enum(
-    Locale,
-    "The language of the badges that we word ourselves.",
-    {"CS": "Czech.", "EN": "English."},
 )
 _enum(
     FailureKind,
@@ -233,16 +230,21 @@ class CrmCustomer:
 class LookupError:  # noqa: A001 - the name in the schema
     """A failure in words."""
 
+    source: strawberry.Private[Failure]
     code: FailureKind = strawberry.field(description="The reason, for programs.")
-    message: str = strawberry.field(description="The reason, for people.")
     http_status: int | None = strawberry.field(description="Set once a status line had arrived.")
+
+    @strawberry.field(description="The reason, for people.")
+    def message(self, locale: Language = Locale.EN) -> str:
+        """The failure in words."""
+        return self.source.words.said_in(locale)
 
     @classmethod
     def of(cls, failure: Failure | None) -> LookupError | None:
         """Made from the domain's failure."""
         if failure is None:
             return None
-        return cls(code=failure.kind, message=failure.message, http_status=failure.http_status)
+        return cls(source=failure, code=failure.kind, http_status=failure.http_status)
 
 
 @strawberry.type(
@@ -552,7 +554,7 @@ class ConnectorDeleted:
 
 
 ConnectorIdArgument = Annotated[strawberry.ID, strawberry.argument(description="The connector's id.")]
-NO_CONNECTOR = NotFound(message="There is no such connector.")
+NO_CONNECTOR = NotFound(words=Words(en="There is no such connector.", cs="Takový connector tu není."))
 
 
 def uuid_of(text: strawberry.ID) -> UUID | None:

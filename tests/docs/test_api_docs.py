@@ -19,7 +19,7 @@ from domain.answer import BadgeColor, Customer, Found, NotFound
 from domain.failure import Failure, FailureKind
 from domain.identity import Role
 from domain.lookup import LookupStatus, LookupTrigger, Standing, StoredAnswer
-from domain.panel import Locale
+from domain.words import Locale
 from graph.errors import ErrorCode
 from graph.limits import Limits
 from graph.pages import MAX_PAGE

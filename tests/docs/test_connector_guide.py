@@ -20,8 +20,8 @@ from domain.connector import MAX_CONNECTORS
 from domain.failure import Failure, FailureKind
 from domain.identity import LookupId, Role
 from domain.lookup import BUDGET, PER_CONNECTOR, LookupStatus, LookupTrigger, Standing, StoredAnswer
-from domain.panel import Locale
 from domain.secret import Secret
+from domain.words import Locale
 from lookups.client import MAX_BODY
 from lookups.signature import Signing
 from server.app import utc_now
@@ -207,7 +207,7 @@ def test_the_table_of_failures_has_each_with_the_sentence_that_the_panel_shows()
     told = {code_in(row["code"])[0]: row["the panel says"] for row in GUIDE.table("code", "the panel says")}
 
     status = {FailureKind.HTTP_STATUS: 500, FailureKind.REDIRECT: 301}
-    assert told == {str(kind): Failure(kind, status.get(kind)).message for kind in FailureKind}
+    assert told == {str(kind): Failure(kind, status.get(kind)).words.en for kind in FailureKind}
 
 
 def test_the_table_of_statuses_has_each_with_its_badge() -> None:

@@ -58,7 +58,7 @@ def fields_refused(
     try:
         check_settings(settings, secret, policy)
     except InvalidConnector as refusal:
-        return [problem.field for problem in refusal.problems if problem.message.endswith(".")]
+        return [problem.field for problem in refusal.problems if problem.words.en.endswith(".")]
     return []
 
 
@@ -413,7 +413,7 @@ def test_one_message_for_every_address_that_is_not_allowed() -> None:
     for host in LITERALS:
         with pytest.raises(InvalidConnector) as refusal:
             check_settings(replace(SETTINGS, lookup_url=f"https://{host}/"), None, NO_ADDRESS)
-        messages |= {problem.message for problem in refusal.value.problems}
+        messages |= {problem.words.en for problem in refusal.value.problems}
 
     assert messages == {"This address is not allowed."}
 

@@ -59,4 +59,4 @@ def test_a_secret_that_no_header_can_carry_is_refused(value: str) -> None:
     ],
 )
 def test_why_nothing_was_switched_is_one_sentence(failure: Failure, word: str) -> None:
-    assert word in why_not_rotated(failure)
+    assert word in why_not_rotated(failure).en

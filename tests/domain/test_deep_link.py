@@ -151,7 +151,7 @@ def test_anything_else_is_refused_with_a_sentence(template: str) -> None:
     problem = template_problem(template)
 
     assert problem is not None
-    assert problem.endswith(".")
+    assert problem.en.endswith(".")
 
 
 @pytest.mark.parametrize(

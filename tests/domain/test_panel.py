@@ -11,7 +11,8 @@ from domain.connector import Connector
 from domain.failure import Failure, FailureKind
 from domain.identity import ConnectorId, TicketId
 from domain.lookup import LookupStatus, Outcome, Standing, StoredAnswer
-from domain.panel import Locale, Panel, compose_panel
+from domain.panel import Panel, compose_panel
+from domain.words import Locale
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TICKET = TicketId(UUID("01890a5d-ac96-774b-bcce-b302099a8057"))

@@ -14,6 +14,7 @@ from graphql import (
     build_client_schema,
     introspection_from_schema,
     is_introspection_type,
+    is_required_argument,
     is_specified_scalar_type,
     lexicographic_sort_schema,
     parse,
@@ -29,15 +30,30 @@ from graph.schema import build_schema, sdl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from graphql import GraphQLSchema
 
 CONTRACT = Path(__file__).with_name("contract.graphql")
 COMMITTED = Path(__file__).parents[2] / "schema.graphql"
 
 
 def members(definition: str) -> str:
-    """Types, fields, arguments, defaults, enum values and members of unions, in one order and without descriptions."""
-    bare = introspection_from_schema(build_ast_schema(parse(definition)), descriptions=False)
+    """Types, fields, arguments, defaults, enum values and members of unions, in one order and without descriptions.
+
+    Of what was promised, arguments that came later and that nobody has to give are left out.
+    """
+    schema = build_ast_schema(parse(definition))
+    leave_out_later_arguments(schema, build_ast_schema(parse(CONTRACT.read_text())))
+    bare = introspection_from_schema(schema, descriptions=False)
     return print_schema(lexicographic_sort_schema(build_client_schema(bare)))
+
+
+def leave_out_later_arguments(schema: GraphQLSchema, promised: GraphQLSchema) -> None:
+    for name, kind in promised.type_map.items():
+        ours = schema.type_map.get(name)
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) and isinstance(ours, type(kind)):
+            for member, field in kind.fields.items():
+                if given := ours.fields.get(member):
+                    given.args = {arg: it for arg, it in given.args.items() if arg in field.args or is_required_argument(it)}
 
 
 def by_type(definition: str) -> dict[str, set[str]]:
