@@ -8,7 +8,8 @@ import strawberry
 import structlog
 
 from domain import ticket
-from domain.identity import ConnectorId, TicketId
+from domain.errors import InvalidAddress
+from domain.identity import ConnectorId, TicketId, email_address
 from domain.lookup import Occasion
 from domain.panel import compose_panel
 from graph.audit import AuditEntry, audit_log
@@ -63,11 +64,28 @@ class Query:
         return Ticket.of(found, viewed=[compose_panel(found.id, known.connector, known.standing) for known in standings])
 
     @strawberry.field(description="The tickets, newest first.")
-    async def tickets(self, info: Info, first: First = 20, after: After = None) -> Connection[Ticket]:
+    async def tickets(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        requester_email: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Only the tickets of this requester, however the address is written; none for what is no address. "
+                "Left out or null = everybody's."
+            ),
+        ] = None,
+    ) -> Connection[Ticket]:
         """One page of tickets; listing them starts no lookup."""
         before = number_after(after)
+        check_first(first)
+        try:
+            requester = None if requester_email is None else email_address(requester_email)
+        except InvalidAddress:
+            return Connection.of([], [], first)
         async with info.context.services.database.reading(info.context.workspace_id) as store:
-            found = await store.tickets.newest(check_first(first) + 1, before=before)
+            found = await store.tickets.newest(first + 1, before=before, requester=requester)
         return Connection.of([Ticket.of(ticket) for ticket in found], [ticket.number for ticket in found], first)
 
     @strawberry.field(permission_classes=[MayConfigure], description="One connector; null when it is unknown. For admins.")

@@ -61,7 +61,7 @@ class TicketRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("workspace_id", "number"),
         UniqueConstraint("id", "workspace_id"),
-        Index(None, "workspace_id", "requester_email"),
+        Index(None, "workspace_id", "requester_email", "number"),
     )
     id: UUID = Field(primary_key=True)
     workspace_id: UUID = _belongs_to("workspaces.id")

@@ -60,9 +60,11 @@ class TicketStore:
         row = (await self._connection.execute(statement)).first()
         return None if row is None else ticket_from(row)
 
-    async def newest(self, count: int, *, before: int | None = None) -> list[Ticket]:
-        """Up to ``count`` tickets, newest first, with numbers below ``before``."""
+    async def newest(self, count: int, *, before: int | None = None, requester: EmailAddress | None = None) -> list[Ticket]:
+        """Up to ``count`` tickets, newest first, with numbers below ``before``; of one requester, where one is named."""
         statement = select(tickets).where(tickets.c.workspace_id == self._workspace_id)
+        if requester is not None:
+            statement = statement.where(tickets.c.requester_email == requester)
         if before is not None:
             statement = statement.where(tickets.c.number < before)
         rows = await self._connection.execute(statement.order_by(tickets.c.number.desc()).limit(count))

@@ -360,3 +360,43 @@ async def test_an_agent_without_tickets_sees_an_empty_list(helpdesk: Helpdesk) -
     assert await newcomer.ask("{ tickets { nodes { id } pageInfo { hasNextPage endCursor } } }") == {
         "tickets": {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
     }
+
+
+OF_REQUESTER = """
+query ($email: String, $first: Int! = 20, $after: String) {
+  tickets(first: $first, after: $after, requesterEmail: $email) { nodes { number } pageInfo { hasNextPage endCursor } }
+}
+"""
+
+
+async def numbers(helpdesk: Helpdesk, **arguments: Any) -> list[int]:  # noqa: ANN401 - any argument
+    return [ticket["number"] for ticket in (await helpdesk.agent.ask(OF_REQUESTER, **arguments))["tickets"]["nodes"]]
+
+
+async def test_the_tickets_of_a_requester_are_listed_however_the_address_is_written(helpdesk: Helpdesk) -> None:
+    for email in ("jan@bücher.example", "eva@firma.cz", "jan@bücher.example"):
+        await open_ticket(helpdesk.agent, email=email)
+
+    for written in ("jan@xn--bcher-kva.example", " Jan@BÜCHER.example. "):
+        assert await numbers(helpdesk, email=written) == [3, 1]
+    assert await numbers(helpdesk, email="nobody@firma.cz") == []
+    assert await numbers(helpdesk, email=None) == [3, 2, 1]
+
+
+async def test_the_tickets_of_a_requester_come_in_pages(helpdesk: Helpdesk) -> None:
+    for email in ("jan@firma.cz", "eva@firma.cz", "jan@firma.cz"):
+        await open_ticket(helpdesk.agent, email=email)
+
+    first = (await helpdesk.agent.ask(OF_REQUESTER, email="jan@firma.cz", first=1))["tickets"]
+    rest = await numbers(helpdesk, email="jan@firma.cz", after=first["pageInfo"]["endCursor"])
+
+    assert ([ticket["number"] for ticket in first["nodes"]], first["pageInfo"]["hasNextPage"], rest) == ([3], True, [1])
+
+
+async def test_what_is_no_address_has_no_tickets_and_no_page_is_too_long_for_it(helpdesk: Helpdesk) -> None:
+    await open_ticket(helpdesk.agent)
+
+    for email in ("", "jan", "@", "\x00@firma.cz", "x" * 2000):
+        assert await numbers(helpdesk, email=email) == []
+    assert await helpdesk.agent.refused(OF_REQUESTER, email="x", first=101) == "BAD_REQUEST"
+    assert await helpdesk.agent.refused(OF_REQUESTER, email="x", after="?") == "BAD_REQUEST"

@@ -98,6 +98,8 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "tickets.get": lambda store, rows: store.tickets.get(rows.ticket.id),
     "tickets.newest": lambda store, _: store.tickets.newest(PAGE),
     "tickets.newest (next page)": lambda store, _: store.tickets.newest(PAGE, before=PAGE),
+    "tickets.newest (of a requester)": lambda store, _: store.tickets.newest(PAGE, requester=JAN),
+    "tickets.newest (of a requester, next page)": lambda store, _: store.tickets.newest(PAGE, before=PAGE, requester=JAN),
     "tickets.opened_after": lambda store, _: store.tickets.opened_after(0, limit=PAGE),
     "tickets.newest_number": lambda store, _: store.tickets.newest_number(),
     "messages.add_email": lambda store, rows: store.messages.add_email(rows.ticket.id, mail(), NOW),

@@ -60,6 +60,8 @@ async def test_no_statement_of_a_workspace_reads_a_whole_table(
         "lookups.newest",
         "tickets.newest",
         "tickets.newest (next page)",
+        "tickets.newest (of a requester)",
+        "tickets.newest (of a requester, next page)",
         "tickets.opened_after",
     ],
 )
@@ -133,3 +135,14 @@ def test_later_ids_sort_after_earlier_ones() -> None:
     assert ids == sorted(ids)
     assert len(set(ids)) == 10_000
     assert {made.version for made in ids} == {7}
+
+
+@pytest.mark.parametrize("name", ["tickets.newest (of a requester)", "tickets.newest (of a requester, next page)"])
+async def test_the_tickets_of_a_requester_are_found_without_looking_at_those_of_others(
+    database: Database, file: Path, workspace_id: WorkspaceId, statements: Statements, rows: Rows, name: str
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        statements.seen.clear()
+        await CALLS[name](store, rows)
+
+    assert any("(workspace_id=? AND requester_email=?" in step for step in plans(file, statements))

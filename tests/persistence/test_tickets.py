@@ -108,6 +108,19 @@ async def test_the_newest_come_first_page_by_page(database: Database, workspace_
     assert nothing == []
 
 
+async def test_the_tickets_of_a_requester_come_page_by_page_and_nobody_elses(
+    database: Database, workspace_id: WorkspaceId, other_workspace_id: WorkspaceId
+) -> None:
+    await opened(database, other_workspace_id)
+    async with database.workspace(workspace_id) as store:
+        for email in (JAN, EVA, JAN, None, JAN):
+            await open_ticket(store, email)
+
+        pages = [await store.tickets.newest(2, before=before, requester=JAN) for before in (None, 3, 1)]
+
+    assert [[ticket.number for ticket in page] for page in pages] == [[5, 3], [1], []]
+
+
 async def test_what_opened_since_comes_oldest_first(database: Database, workspace_id: WorkspaceId) -> None:
     async with database.workspace(workspace_id) as store:
         for _ in range(5):
