@@ -18,6 +18,7 @@ from playwright.async_api import async_playwright
 
 from server.console import is_built
 from tests.flows.desk import Desk
+from tests.stage.crm import Crm, open_crm
 from tests.stage.faults import Faults
 from tests.stage.helpdesk import open_helpdesk
 from tests.stage.outage import Outage
@@ -104,10 +105,17 @@ async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hel
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(product: Helpdesk) -> Desk:
-    """A new workspace in the running product; ``company`` has its endpoints."""
+    """A new workspace in the running product."""
     address = f"support@{uuid4().hex}.example"
     workspace_id = await product.add_workspace("Firma", address)
     return Desk(product.parts, product.port, workspace_id, product.server, address)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def crm() -> AsyncIterator[Crm]:
+    """A company's endpoints, in the loop of the product."""
+    async with open_crm() as opened:
+        yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,5 +1,5 @@
 import { PersonIcon } from '@radix-ui/react-icons';
-import { Badge, DropdownMenu, IconButton, TabNav, Text } from '@radix-ui/themes';
+import { DropdownMenu, IconButton, TabNav, Text } from '@radix-ui/themes';
 import { lazy, Suspense, useEffect } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
 import { useWords } from '../preferences/preferences.ts';
@@ -23,6 +23,7 @@ export function Frame() {
   const words = useWords(shellWords);
   const viewer = useViewer();
   const [location] = useLocation();
+  const unseen = useUnseen();
   const inSettings = location.startsWith('/settings');
   return (
     <div className={styles.frame}>
@@ -37,7 +38,7 @@ export function Frame() {
           <TabNav.Link asChild active={!inSettings}>
             <Link href="/">
               {words.tickets}
-              <Unseen />
+              {unseen > 0 && ` (${unseen})`}
             </Link>
           </TabNav.Link>
           {viewer.role === 'ADMIN' && (
@@ -86,8 +87,8 @@ export function Frame() {
   );
 }
 
-/** How many tickets opened that nobody looked at in this tab; the browser's tab says it, too. */
-function Unseen() {
+/** How many tickets opened that nobody looked at in this tab; the browser's tab says it over the list, too. */
+function useUnseen(): number {
   const words = useWords(ticketWords);
   const { list } = useTickets();
   const [location] = useLocation();
@@ -97,11 +98,7 @@ function Unseen() {
       document.title = `${unseen > 0 ? `(${unseen}) ` : ''}${words.title} · Disqua`;
     }
   }, [unseen, location, words]);
-  return unseen === 0 ? null : (
-    <Badge className={styles.unseen} radius="full" aria-label={words.arrived(unseen)}>
-      {unseen}
-    </Badge>
-  );
+  return unseen;
 }
 
 // Not a link: the hash is the address of a page here.

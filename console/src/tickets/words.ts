@@ -1,4 +1,3 @@
-import { counted } from '../words/count.ts';
 import { bilingual } from '../words/words.ts';
 
 export const ticketWords = bilingual(
@@ -13,7 +12,6 @@ export const ticketWords = bilingual(
     emptyNext: (address: string) => `Write a mail to ${address}: it opens a ticket here at once.`,
     emptyNextWithoutAddress: 'The workspace has no support address yet; the operator adds one.',
     more: 'Show older tickets',
-    arrived: (count: number) => `${counted('en', count, { one: 'new ticket', other: 'new tickets' })}`,
     keys: {
       move: 'move',
       open: 'open',
@@ -63,8 +61,6 @@ export const ticketWords = bilingual(
     emptyNext: (address: string) => `Napište e-mail na ${address}: hned se tu otevře jako ticket.`,
     emptyNextWithoutAddress: 'Pracovní prostor ještě nemá adresu podpory; přidá ji provozovatel.',
     more: 'Zobrazit starší tickety',
-    arrived: (count: number) =>
-      counted('cs', count, { one: 'nový ticket', few: 'nové tickety', other: 'nových ticketů' }),
     keys: {
       move: 'pohyb',
       open: 'otevřít',
