@@ -18,6 +18,7 @@ from rich.live import Live
 
 from domain.identity import Role
 from server.app import MailDoor, Parts
+from server.console import HOW_TO_GET_IT, is_built
 from server.demo.crm import demo_crm
 from server.demo.screen import Row, draw
 from server.demo.story import COMPANIES, Telling
@@ -142,18 +143,30 @@ class _Demo:
         return len(self._rows) == self._expected and all(row.settled for row in self._rows.values())
 
     def _explain(self, parts: Parts, api: str, tellings: list[Telling]) -> None:
-        """What to do with what is running now."""
+        """What to do with what is running now; the link to open comes last, where the eye is."""
         show = self._console.print
         show(f"GraphQL    {api}/graphql   (POST, and WebSocket with graphql-transport-ws)")
         show(f"Mail       {parts.mail_address}")
         show(f"Data       {self._folder}   (goes when the demo ends)")
+        show("\n[bold]Three documents to paste[/]\n")
+        show(_TO_PASTE.format(ticket=tellings[0].first_ticket), soft_wrap=True, markup=False)
+        show(
+            "\n[bold]The console, signed in[/]: each link holds its token behind #token="
+            if is_built()
+            else f"\nThis installation has no web console: {HOW_TO_GET_IT}."
+        )
         for telling in tellings:
             show(f"\n[bold]{telling.company.name}[/]: write to {telling.company.support}")
             for role in (Role.AGENT, Role.ADMIN):
-                show(f"[bold]{role}[/], Authorization: Bearer {telling.token(role)}", soft_wrap=True)
-        show("\n[bold]Three documents to paste[/]\n")
-        show(_TO_PASTE.format(ticket=tellings[0].first_ticket), soft_wrap=True, markup=False)
+                self._show_way_in(api, role, telling.token(role))
         show("\nCtrl-C ends the demo.")
+
+    def _show_way_in(self, api: str, role: Role, token: str) -> None:
+        """A link that signs in; where there is no console to sign in to, the header that does."""
+        if is_built():
+            self._console.print(f"[bold]{role}[/]  {api}/#token={token}", soft_wrap=True)
+        else:
+            self._console.print(f"[bold]{role}[/], Authorization: Bearer {token}", soft_wrap=True)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
