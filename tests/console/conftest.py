@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from tests.stage.helpdesk import Helpdesk
 
+OUR_MAIL_SERVER = "mx.disqua.example"
+
 _ARGUMENTS = [
     "--no-sandbox",  # root may use none, and the pages are ours
     "--disable-background-networking",
@@ -99,7 +101,7 @@ async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hel
     """One running product for all tests of this process that leave it running."""
     if not is_built():
         pytest.skip("the console is not built here; `make console` builds it")
-    async with open_helpdesk(tmp_path_factory.mktemp("product") / "data") as opened:
+    async with open_helpdesk(tmp_path_factory.mktemp("product") / "data", authserv_id=OUR_MAIL_SERVER) as opened:
         yield opened
 
 
