@@ -33,7 +33,6 @@ OLDEST_NODE = (22, 12)  # console/package.json says so, too
 WITHOUT = "The web console was not built; the API works without it."
 
 _MODE = os.environ.get("DISQUA_CONSOLE", "auto")
-_NOT_SOURCES = {"node_modules", "graphql-env.d.ts"}  # what the build makes of the sources; types do not go into it
 _QUIETLY = ["--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
 
 
@@ -95,7 +94,13 @@ class Console:
 
     def fresh(self) -> bool:
         """Whether what is built is what the sources say; a source distribution comes with it built."""
-        return _text_of(self.web / ".digest") == self._digest() or not self.sources.is_dir()
+        return _text_of(self.web / ".digest") == self.digest()
+
+    def digest(self) -> str:
+        """A digest of everything that decides what is built; types do not, nor does the schema that they are made from."""
+        kept = [path for path in self.sources.glob("*") if path.name != "node_modules"]
+        below = [path for folder in kept for path in folder.rglob("*") if path.name != "graphql-env.d.ts"]
+        return _digest_of(self.root, [*kept, *below, self.root / "hatch_build.py"])
 
     def bring_up_to_date(self) -> None:
         """Build it if it is stale; raises BuildFailed."""
@@ -117,7 +122,7 @@ class Console:
 
     def _build(self) -> None:
         """Build it beside, then put it in its place at once: whoever looks sees the old one or the new one."""
-        digest, node = self._digest(), self._node()
+        digest, node = self.digest(), self._node()
         self._install(node)
         with tempfile.TemporaryDirectory(dir=self.sources / "node_modules") as folder, _told("Building the web console"):
             built = Path(folder) / "web"
@@ -147,11 +152,6 @@ class Console:
                 f"there is no Node {'.'.join(map(str, OLDEST_NODE))} or newer here; `pip install {NODE}` brings one"
             )
         return found
-
-    def _digest(self) -> str:
-        """A digest of everything that decides what is built."""
-        sources = (path for path in self.sources.rglob("*") if _NOT_SOURCES.isdisjoint(path.relative_to(self.sources).parts))
-        return _digest_of(self.root, [*sources, self.root / "hatch_build.py"])
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -59,9 +59,9 @@ def is_built(web: Path = WEB) -> bool:
     return (web / "index.html").is_file()
 
 
-def warn_if_not_built() -> None:
+def warn_if_not_built(web: Path = WEB) -> None:
     """Tell whoever reads the log why a browser sees no console."""
-    if not is_built():
+    if not is_built(web):
         _log.warning("this installation has no web console", how_to_get_it=HOW_TO_GET_IT)
 
 

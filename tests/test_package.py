@@ -64,5 +64,26 @@ def test_where_the_console_cannot_be_built_the_rest_is_installed_unless_it_is_re
     assert ("The web console was not built" in ended.stdout) == (mode == "auto")
 
 
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ("src/new.tsx", True),
+        ("public/favicon.svg", True),
+        ("package-lock.json", True),
+        ("node_modules/react/index.js", False),
+        ("src/graphql-env.d.ts", False),
+    ],
+)
+def test_the_console_is_built_again_when_its_sources_change_and_only_then(checkout: Path, change: str, stale: bool) -> None:
+    console = Console(checkout)
+    console.web.mkdir()
+    (console.web / ".digest").write_text(console.digest())
+
+    (console.sources / change).parent.mkdir(parents=True, exist_ok=True)
+    (console.sources / change).write_text("changed")
+
+    assert console.fresh() is not stale
+
+
 def _files(web: Path) -> set[str]:
     return {path.relative_to(web).as_posix() for path in web.rglob("*") if path.is_file()}

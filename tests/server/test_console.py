@@ -13,8 +13,9 @@ import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
-from server.console import console_routes
+from server.console import console_routes, warn_if_not_built
 from tests.stage.front_end import NO_TLS
 from tests.stage.waiting import eventually
 
@@ -243,3 +244,12 @@ async def test_an_installation_without_the_console_says_how_to_get_it(tmp_path: 
     assert "make console" in answer.text
     assert "wheel" in answer.text
     assert answer.text.count("\n") == 1
+
+
+def test_the_log_says_so_only_where_it_is_so(web: Path, tmp_path: Path) -> None:
+    with capture_logs() as log:
+        warn_if_not_built(web)
+        warn_if_not_built(tmp_path / "elsewhere")
+
+    assert [(line["event"], line["log_level"]) for line in log] == [("this installation has no web console", "warning")]
+    assert "make console" in log[0]["how_to_get_it"]
