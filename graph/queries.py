@@ -38,7 +38,12 @@ class Query:
         if workspace is None:
             message = "The token is for a workspace that does not exist."
             raise Unauthenticated(message)
-        return Viewer(name=caller.name, role=Role(caller.role), workspace=Workspace.of(workspace))
+        return Viewer(
+            name=caller.name,
+            role=Role(caller.role),
+            workspace=Workspace.of(workspace),
+            guide_url=info.context.services.help_url,
+        )
 
     @strawberry.field(
         description="One ticket; null when it is unknown in this workspace. Opening a ticket starts a lookup (VIEW) at each "

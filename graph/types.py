@@ -140,6 +140,7 @@ class Viewer:
     name: str | None = strawberry.field(description="The name in the token, if it has one.")
     role: Role = strawberry.field(description="What the token allows.")
     workspace: Workspace = strawberry.field(description="The workspace that the token is for.")
+    guide_url: str = strawberry.field(description="The guide for whoever builds an endpoint, where the operator has it.")
 
 
 @strawberry.type(description="The person who wrote.")

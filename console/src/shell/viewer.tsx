@@ -6,6 +6,7 @@ export const ViewerQuery = graphql(`
     viewer {
       name
       role
+      guideUrl
       workspace {
         id
         name

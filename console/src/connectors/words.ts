@@ -1,0 +1,103 @@
+import { counted } from '../words/count.ts';
+import { bilingual } from '../words/words.ts';
+
+/** Words that more than one view of the settings uses. */
+export const connectorWords = bilingual(
+  {
+    title: 'YourCRM',
+    connectors: 'Connectors',
+    settings: 'Settings',
+    test: 'Test',
+    log: 'Log',
+    parts: 'Parts of the connector',
+    back: 'All connectors',
+    missing: 'There is no such connector. Somebody may have deleted it.',
+    guide: 'The guide for who builds the endpoint',
+    enabled: 'On',
+    disabled: 'Off',
+    unsaved: 'unsaved',
+    copy: 'Copy',
+    copied: 'Copied',
+    cancel: 'Cancel',
+    close: 'Close',
+    email: 'Address to ask about',
+    status: {
+      PENDING: 'Under way',
+      FOUND: 'Found',
+      NOT_FOUND: 'Unknown',
+      ERROR: 'Error',
+      TIMEOUT: 'Timeout',
+    },
+    warnings: (count: number) => counted('en', count, { one: 'warning', other: 'warnings' }),
+    warningsTitle: 'What was repaired in the answer',
+    warning: { path: 'Member', expected: 'Expected', received: 'Received' },
+    health: {
+      state: { WORKING: 'Working', FAILING: 'Failing', PAUSED: 'Paused' },
+      idle: 'Has not answered yet',
+      lastSuccess: 'last answered',
+      failures: (count: number) => counted('en', count, { one: 'failure in a row', other: 'failures in a row' }),
+      nextProbe: (time: string) => `asked again from ${time}`,
+      pace: (usual: string, slow: string) => `half within ${usual}, 95 % within ${slow}`,
+    },
+    recent: {
+      none: 'No lookups yet.',
+      some: (count: number, outcomes: string, usual: string) =>
+        `The last ${counted('en', count, { one: 'lookup', other: 'lookups' })}: ${outcomes}; half within ${usual}.`,
+      outcome: {
+        FOUND: (count: number) => `${count} found`,
+        NOT_FOUND: (count: number) => `${count} unknown`,
+        ERROR: (count: number) => counted('en', count, { one: 'error', other: 'errors' }),
+        TIMEOUT: (count: number) => counted('en', count, { one: 'timeout', other: 'timeouts' }),
+      },
+    },
+  },
+  {
+    title: 'YourCRM',
+    connectors: 'Connectory',
+    settings: 'Nastavení',
+    test: 'Otestovat',
+    log: 'Log',
+    parts: 'Části connectoru',
+    back: 'Všechny connectory',
+    missing: 'Takový connector tu není. Možná ho někdo smazal.',
+    guide: 'Průvodce pro toho, kdo endpoint napíše',
+    enabled: 'Zapnuto',
+    disabled: 'Vypnuto',
+    unsaved: 'neuloženo',
+    copy: 'Kopírovat',
+    copied: 'Zkopírováno',
+    cancel: 'Zrušit',
+    close: 'Zavřít',
+    email: 'Adresa, na kterou se zeptat',
+    status: {
+      PENDING: 'Probíhá',
+      FOUND: 'Nalezen',
+      NOT_FOUND: 'Neznámý',
+      ERROR: 'Chyba',
+      TIMEOUT: 'Timeout',
+    },
+    warnings: (count: number) => counted('cs', count, { one: 'varování', few: 'varování', other: 'varování' }),
+    warningsTitle: 'Co jsme v odpovědi opravili',
+    warning: { path: 'Položka', expected: 'Čekali jsme', received: 'Přišlo' },
+    health: {
+      state: { WORKING: 'Funguje', FAILING: 'Selhává', PAUSED: 'Odpočívá' },
+      idle: 'Zatím neodpověděl',
+      lastSuccess: 'naposledy odpověděl',
+      failures: (count: number) =>
+        counted('cs', count, { one: 'chyba v řadě', few: 'chyby v řadě', other: 'chyb v řadě' }),
+      nextProbe: (time: string) => `znovu se ho zeptáme po ${time}`,
+      pace: (usual: string, slow: string) => `polovina do ${usual}, 95 % do ${slow}`,
+    },
+    recent: {
+      none: 'Zatím žádný dotaz.',
+      some: (count: number, outcomes: string, usual: string) =>
+        `${counted('cs', count, { one: 'Poslední dotaz', few: 'poslední dotazy', other: 'posledních dotazů' })}: ${outcomes}; polovina do ${usual}.`,
+      outcome: {
+        FOUND: (count: number) => `${count}× nalezen`,
+        NOT_FOUND: (count: number) => `${count}× neznámý`,
+        ERROR: (count: number) => `${count}× chyba`,
+        TIMEOUT: (count: number) => `${count}× timeout`,
+      },
+    },
+  },
+);
