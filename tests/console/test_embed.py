@@ -219,6 +219,7 @@ async def test_a_wrong_token_is_said_and_not_tried_again(page: Page, host: HostP
     await desk.connect(company.url())
     sockets = sockets_of(page)
     host.embed(desk.base_url, await desk.open())
+    await page.clock.install()
     await page.goto(host.origin)
     element = page.locator(ELEMENT)
 
@@ -231,6 +232,8 @@ async def test_a_wrong_token_is_said_and_not_tried_again(page: Page, host: HostP
 
     assert code == "UNAUTHENTICATED"
     await expect(element.get_by_text("Přihlášení vypršelo nebo neplatí.")).to_be_visible()
+    await page.clock.run_for(60_000)
+    assert len(sockets) == 1
     await element.evaluate(SIGN_IN, desk.token())
     await expect(panel(element)).to_be_visible()
     await expect(element.locator(".disqua-trouble")).to_be_hidden()
