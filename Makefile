@@ -55,6 +55,7 @@ audit: $(READY) ## Ask the registries whether any package we are made of is know
 bench: $(READY) ## Measure, as ratios within one run: half an hour on a quiet machine, with PostgreSQL and Redis
 	$(BIN)/python bench/mail_while_endpoints_hang.py
 	$(BIN)/python bench/a_tarpit_beside_fifty.py
+	$(BIN)/python bench/the_console_opens.py
 	$(BIN)/python bench/five_thousand_sockets.py
 	$(BIN)/python bench/two_hundred_lookups.py
 

@@ -24,12 +24,14 @@ BENCH = Path(__file__).parents[2] / "bench"
     [
         ("a_tarpit_beside_fifty", "--tickets 10 --healthy 2 --rounds 1 --parts embedded", "ratio"),
         ("five_thousand_sockets", "--sockets 10 --rate 20 --seconds 0.5 --slow 1", "all read"),
+        ("the_console_opens", "--rounds 1", "another visit"),
         ("two_hundred_lookups", "--rate 4 --seconds 1 --probe 1 --backlog 20", "growth from 1 to 2 workers"),
     ],
 )
 def test_a_program_prints_its_figures(program: str, options: str, told: str, postgres: PostgreSQL) -> None:
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
+    for needed in ("redis-server", "chromium"):
+        if shutil.which(needed) is None:
+            pytest.skip(f"{needed} is not installed")
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DISQUA_")}
     command = [sys.executable, str(BENCH / f"{program}.py"), *options.split()]
