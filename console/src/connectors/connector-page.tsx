@@ -61,9 +61,8 @@ export function ConnectorPage({ id, part, ...errands }: Errands & { id: string; 
     <Trouble error={error} onRetry={() => ask({ requestPolicy: 'network-only' })} />
   ) : (
     <div className={styles.page} aria-busy="true">
-      <Skeleton width="14rem" height="2rem" />
-      <Skeleton width="20rem" height="1.5rem" maxWidth="100%" />
-      <Skeleton height="16rem" />
+      <Skeleton className={styles.waitingTitle} />
+      <Skeleton className={styles.waiting} />
     </div>
   );
 }

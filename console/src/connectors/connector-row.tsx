@@ -13,6 +13,8 @@ import { Sparkline } from './sparkline.tsx';
 import { useRecentLookups } from './use-recent-lookups.ts';
 import { connectorWords } from './words.ts';
 
+const PLACEHOLDER = '\u2007'.repeat(16);
+
 /** One connector at a glance. */
 export function ConnectorRow({
   connector,
@@ -95,13 +97,10 @@ export function ConnectorRowSkeleton() {
     <li className={styles.row}>
       <span className={styles.grip} />
       <div className={styles.what}>
-        <Skeleton width="9rem" height="1.25rem" />
+        <Skeleton>{PLACEHOLDER}</Skeleton>
       </div>
       <div className={styles.health}>
-        <Skeleton width="5rem" height="1.25rem" />
-      </div>
-      <div className={styles.recent}>
-        <Skeleton width="178px" height="28px" />
+        <Skeleton>{PLACEHOLDER}</Skeleton>
       </div>
     </li>
   );

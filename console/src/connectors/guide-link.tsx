@@ -10,7 +10,7 @@ export function GuideLink() {
   const words = useWords(connectorWords);
   const { guideUrl } = useViewer();
   return (
-    <Link href={guideUrl} target="_blank" rel="noopener noreferrer" className={styles.guide}>
+    <Link color="indigo" href={guideUrl} target="_blank" rel="noopener noreferrer" className={styles.guide}>
       {words.guide} <ExternalLinkIcon />
     </Link>
   );

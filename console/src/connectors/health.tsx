@@ -53,7 +53,12 @@ function factsOf(health: HealthData, words: HealthWords, locale: Locale): (reado
   const { state, failuresInARow, nextProbeAt, lastSuccessAt, p50Ms, p95Ms } = health;
   const facts: (readonly [string, ReactNode])[] = [];
   if (state !== 'WORKING') {
-    facts.push(['since', <Age key="since" at={health.since} />]);
+    facts.push([
+      'since',
+      <>
+        {words.since[state]} <Age at={health.since} />
+      </>,
+    ]);
     facts.push(['failures', words.failures(failuresInARow)]);
   }
   if (nextProbeAt !== null) {

@@ -22,7 +22,7 @@ export function Log({ connector }: { connector: ConnectorData }) {
   const [filter, setFilter] = useState<Filter>('ALL');
   switch (log.state) {
     case 'loading':
-      return <Skeleton height="16rem" />;
+      return <Skeleton className={styles.waiting} />;
     case 'failed':
       return <Trouble error={log.error} onRetry={reload} />;
     case 'loaded':

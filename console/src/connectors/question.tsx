@@ -51,7 +51,7 @@ export function Question({
           {label}
         </Button>
       </AlertDialog.Trigger>
-      <AlertDialog.Content maxWidth="30rem">
+      <AlertDialog.Content className={styles.dialog}>
         <AlertDialog.Title size="4">{title}</AlertDialog.Title>
         <AlertDialog.Description size="2">{lead}</AlertDialog.Description>
         <div className={styles.end}>
@@ -67,7 +67,7 @@ export function Question({
                 {words.cancel}
               </Button>
             </AlertDialog.Cancel>
-            <Button color={danger ? 'red' : undefined} loading={acting} onClick={onConfirm}>
+            <Button color={danger ? 'red' : undefined} highContrast={danger} loading={acting} onClick={onConfirm}>
               {confirm}
             </Button>
           </div>

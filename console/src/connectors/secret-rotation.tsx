@@ -125,7 +125,7 @@ function RotationDialog({ connector, onRotated }: { connector: ConnectorData; on
       <Dialog.Trigger>
         <Button variant="soft">{words.rotate}</Button>
       </Dialog.Trigger>
-      <Dialog.Content maxWidth="34rem">
+      <Dialog.Content className={styles.dialog}>
         <Dialog.Title size="4">{words.rotation}</Dialog.Title>
         <Dialog.Description size="2">{words.rotationLead}</Dialog.Description>
         <RotationForm

@@ -133,7 +133,7 @@ function KeyOnce({ signingKey, onClose }: { signingKey: string; onClose: () => v
   const words = useWords(credentialsWords);
   return (
     <Dialog.Root open onOpenChange={(open) => open || onClose()}>
-      <Dialog.Content maxWidth="34rem" onInteractOutside={(event) => event.preventDefault()}>
+      <Dialog.Content className={styles.dialog} onInteractOutside={(event) => event.preventDefault()}>
         <Dialog.Title size="4">{words.keyTitle}</Dialog.Title>
         <Dialog.Description size="2">{words.keyOnce}</Dialog.Description>
         <div className={styles.key}>

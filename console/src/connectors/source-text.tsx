@@ -7,7 +7,7 @@ export function SourceText({ title, text, children }: { title: string; text: str
   return (
     <div className={styles.source}>
       <div className={styles.head}>
-        <Heading as="h3" size="2">
+        <Heading as="h2" size="2">
           {title}
         </Heading>
         {children}

@@ -8,9 +8,9 @@ const BAR = 4;
 const GAP = 2;
 const PLACES = 30;
 const HEIGHT = 28;
-const LEAST = 3;
-/** A fast endpoint's bars stay low: what is below this looks quick because it is. */
-const SCALE_MS = 500;
+const LEAST = 6;
+/** A fast endpoint's bars stay low: what is below this looks quick because it is. By the root of the time, so that one slow lookup does not flatten the rest. */
+const SCALE_MS = 200;
 
 const OUTCOMES = ['FOUND', 'NOT_FOUND', 'ERROR', 'TIMEOUT'] as const;
 
@@ -24,7 +24,7 @@ export function Sparkline({ lookups }: { lookups: readonly RecentLookup[] }) {
       <title>{label}</title>
       <rect className={styles.ground} y={HEIGHT - 1} width={width} height={1} />
       {lookups.map(({ id, status, durationMs }, at) => {
-        const height = Math.max(LEAST, Math.round(((durationMs ?? 0) / longest) * HEIGHT));
+        const height = Math.max(LEAST, Math.round(Math.sqrt((durationMs ?? 0) / longest) * HEIGHT));
         return (
           <rect
             key={id}

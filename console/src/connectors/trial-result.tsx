@@ -1,6 +1,6 @@
 import { Heading, Text } from '@radix-ui/themes';
 import { useNow } from '../clock/now.ts';
-import { CrmPanel } from '../panel/crm-panel.tsx';
+import { CrmPanels } from '../panel/crm-panels.tsx';
 import { panelOfTrial } from '../panel/trial.ts';
 import { usePreferences, useWords } from '../preferences/preferences.ts';
 import { useViewer } from '../shell/viewer.tsx';
@@ -28,9 +28,6 @@ export function TrialResult({ trial, at, connector }: { trial: TrialData; at: Da
   return (
     <section className={styles.result}>
       <div>
-        <Heading as="h2" size="3" className="visually-hidden">
-          {words.outcome}
-        </Heading>
         <p className={styles.summary}>
           <StatusBadge status={trial.status} />
           {trial.httpStatus !== null && <Text size="2">{words.httpStatus(trial.httpStatus)}</Text>}
@@ -45,11 +42,11 @@ export function TrialResult({ trial, at, connector }: { trial: TrialData; at: Da
       <Warnings warnings={trial.warnings} />
       <div className={styles.columns}>
         <div className={styles.panel}>
-          <Heading as="h3" size="2">
+          <Heading as="h2" size="2" className={styles.title}>
             {words.panel}
           </Heading>
-          <CrmPanel
-            panel={panelOfTrial(trial, connector, { at, helpUrl: guideUrl })}
+          <CrmPanels
+            panels={[panelOfTrial(trial, connector, { at, helpUrl: guideUrl })]}
             locale={locale}
             now={Math.max(now, at.getTime())}
           />
@@ -80,7 +77,7 @@ function Answer({ trial, logged }: { trial: TrialData; logged: boolean }) {
   const why = trial.httpStatus === null ? words.noAnswer : logged ? words.emptyAnswer : words.notLogged;
   return (
     <div>
-      <Heading as="h3" size="2">
+      <Heading as="h2" size="2" className={styles.title}>
         {words.answer}
       </Heading>
       <Text as="p" size="2" color="gray" highContrast>

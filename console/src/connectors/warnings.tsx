@@ -12,7 +12,7 @@ export function Warnings({ warnings }: { warnings: TrialData['warnings'] }) {
   }
   return (
     <section className={styles.warnings}>
-      <Heading as="h3" size="2">
+      <Heading as="h2" size="2">
         {words.warningsTitle}
       </Heading>
       <ul className={styles.list}>

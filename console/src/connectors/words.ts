@@ -35,6 +35,7 @@ export const connectorWords = bilingual(
       state: { WORKING: 'Working', FAILING: 'Failing', PAUSED: 'Paused' },
       idle: 'Has not answered yet',
       lastSuccess: 'last answered',
+      since: { FAILING: 'first failure', PAUSED: 'stopped asking' },
       failures: (count: number) => counted('en', count, { one: 'failure in a row', other: 'failures in a row' }),
       nextProbe: (time: string) => `asked again from ${time}`,
       pace: (usual: string, slow: string) => `half within ${usual}, 95 % within ${slow}`,
@@ -83,6 +84,7 @@ export const connectorWords = bilingual(
       state: { WORKING: 'Funguje', FAILING: 'Selhává', PAUSED: 'Odpočívá' },
       idle: 'Zatím neodpověděl',
       lastSuccess: 'naposledy odpověděl',
+      since: { FAILING: 'první chyba', PAUSED: 'přestali jsme se ptát' },
       failures: (count: number) =>
         counted('cs', count, { one: 'chyba v řadě', few: 'chyby v řadě', other: 'chyb v řadě' }),
       nextProbe: (time: string) => `znovu se ho zeptáme po ${time}`,
