@@ -24,7 +24,7 @@ serve: console ## Run the server (ARGS="--port 9000")
 
 ##@ Develop
 
-.PHONY: test coverage check promises seen-red audit bench format hooks schema lock console console-dev clean
+.PHONY: test coverage check promises seen-red screenshots audit bench format hooks schema lock console console-dev clean
 
 test: console ## Run the tests (T=tests/domain/test_answer.py for one file)
 ifdef T
@@ -48,6 +48,9 @@ promises: $(READY) ## Prove every promise at its full size and write the table o
 
 seen-red: $(READY) ## Take each guard out of a copy of the code and see the test of its promise fail (ARGS=guard for some)
 	$(BIN)/python -m tests.promises.seen_red $(ARGS)
+
+screenshots: install ## Take the screenshots of the README from a running demo
+	$(BIN)/python docs/take_screenshots.py
 
 audit: $(READY) ## Ask the registries whether any package we are made of is known to be vulnerable
 	$(BIN)/python -m deploy.audit

@@ -52,18 +52,19 @@ def _signed_in(browser: Browser, link: str, scheme: str = "light") -> Page:
 def _tickets(browser: Browser, link: str) -> None:
     page = _signed_in(browser, link)
     _keep(page, "tickets")
-    for who, name, billing in (
+    for who, name, status in (
         ("Ada Lovelace", "ticket", "FOUND"),
         ("A stranger", "unknown", "NOT_FOUND"),
         ("Outis", "error", "ERROR"),
         ("Percy Slowman", "timeout", "TIMEOUT"),
     ):
         page.get_by_role("link", name=who).click()
-        expect(page.locator(f"article[data-status={billing}]").first).to_have_attribute("aria-busy", "false")
+        panel = page.locator(f"article[data-status={status}]").first
+        expect(panel).to_have_attribute("aria-busy", "false")
         if name == "ticket":
             _keep(page, name)
         else:
-            page.locator("article").first.screenshot(path=_HERE / f"panel-{name}.png")
+            panel.screenshot(path=_HERE / f"panel-{name}.png")
         page.keyboard.press("Escape")
     dark = _signed_in(browser, link, "dark")
     dark.get_by_role("link", name="Grace Hopper").click()
@@ -74,21 +75,23 @@ def _tickets(browser: Browser, link: str) -> None:
 def _settings(browser: Browser, link: str) -> None:
     page = _signed_in(browser, link)
     page.get_by_role("link", name="Settings").click()
-    expect(page.get_by_role("link", name="Billing")).to_be_visible()
+    expect(page.get_by_role("link", name="Billing", exact=True)).to_be_visible()
     _keep(page, "settings")
-    page.get_by_role("link", name="Billing").click()
+    page.get_by_role("link", name="Billing", exact=True).click()
+    expect(page.get_by_role("heading", name="Billing")).to_be_visible()
     _keep(page, "connector")
-    page.get_by_role("link", name="Test").click()
+    page.get_by_role("link", name="Test", exact=True).click()
     page.get_by_role("textbox").fill("ada@engines.example")
     page.get_by_role("button", name="Test").click()
     expect(page.get_by_text("Copy as curl")).to_be_visible()
     _keep(page, "test")
-    page.get_by_role("link", name="Log").click()
+    page.get_by_role("link", name="Log", exact=True).click()
     expect(page.get_by_text("grace@compilers.example").first).to_be_visible()
     _keep(page, "log")
 
 
 def _keep(page: Page, name: str) -> None:
+    page.mouse.move(0, 0)  # what is under the pointer would look chosen
     page.screenshot(path=_HERE / f"{name}.png")
 
 
