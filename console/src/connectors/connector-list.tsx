@@ -142,9 +142,20 @@ function Sorting({
 
   const nameOf = (id: UniqueIdentifier) => connectors.find((connector) => connector.id === id)?.name ?? '';
   const place = (id: UniqueIdentifier) => ids.indexOf(String(id)) + 1;
+  // A connector that was just picked up is over itself: that is no move yet.
+  const told = useRef<UniqueIdentifier | undefined>(undefined);
   const announcements: Announcements = {
-    onDragStart: ({ active }) => words.picked(nameOf(active.id), place(active.id), ids.length),
-    onDragOver: ({ active, over }) => (over ? words.moved(nameOf(active.id), place(over.id), ids.length) : undefined),
+    onDragStart: ({ active }) => {
+      told.current = active.id;
+      return words.picked(nameOf(active.id), place(active.id), ids.length);
+    },
+    onDragOver: ({ active, over }) => {
+      if (!over || over.id === told.current) {
+        return undefined;
+      }
+      told.current = over.id;
+      return words.moved(nameOf(active.id), place(over.id), ids.length);
+    },
     onDragEnd: ({ active, over }) => words.dropped(nameOf(active.id), place((over ?? active).id), ids.length),
     onDragCancel: ({ active }) => words.cancelled(nameOf(active.id)),
   };

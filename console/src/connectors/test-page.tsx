@@ -93,7 +93,9 @@ export function TestPage({
       {error && <Trouble error={error} />}
       {enabledNow ? (
         <Callout.Root color="green" role="status" highContrast>
-          <Callout.Text>{words.enabledNow}</Callout.Text>
+          <Callout.Text>
+            {trial.state === 'brought' && isAnswered(trial.trial) ? words.enabledNow : words.enabledAnyway}
+          </Callout.Text>
         </Callout.Root>
       ) : (
         !connector.enabled && (
