@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.async_api import expect
 
-from domain.identity import Role
-from tests.stage.accessibility import barriers
+from tests.console.settings import assert_sound, open_settings
 from tests.stage.crm import FOUND, NOT_FOUND, response
 from tests.stage.waiting import eventually
 
@@ -33,12 +32,6 @@ async def connectors(desk: Desk) -> list[Any]:
 
 async def names(desk: Desk) -> list[str]:
     return [connector["name"] for connector in await connectors(desk)]
-
-
-async def open_settings(page: Page, desk: Desk, path: str = "") -> None:
-    """Sign in as an admin there."""
-    await page.goto(f"/#token={desk.token(Role.ADMIN)}/settings{path}")
-    await expect(page.get_by_text(re.compile("^(Živě|Live)$"))).to_be_visible()
 
 
 def rows(page: Page) -> Locator:
@@ -436,9 +429,3 @@ async def test_axe_finds_nothing_and_nothing_sticks_out(page: Page, desk: Desk, 
         await expect(page.get_by_role("dialog").or_(page.get_by_role("alertdialog"))).to_be_visible()
         await assert_sound(page)
         await page.keyboard.press("Escape")
-
-
-async def assert_sound(page: Page) -> None:
-    await page.mouse.move(0, 0)
-    assert await barriers(page) == []
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
