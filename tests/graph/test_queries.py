@@ -67,6 +67,10 @@ async def test_the_viewer_is_whoever_holds_the_token(helpdesk: Helpdesk) -> None
     assert await nameless.ask(query) == {"viewer": {"name": None, "role": "AGENT", "workspace": workspace}}
 
 
+async def test_the_viewer_is_led_to_the_guide_that_the_operator_names(helpdesk: Helpdesk) -> None:
+    assert await helpdesk.agent.ask("{ viewer { guideUrl } }") == {"viewer": {"guideUrl": helpdesk.parts.settings.help_url}}
+
+
 async def test_a_token_for_a_workspace_that_is_gone_is_not_valid(helpdesk: Helpdesk, tmp_path: Path) -> None:
     await helpdesk.agent.ask("{ viewer { name } }")
     tamper(tmp_path / "data", "DELETE FROM workspaces")

@@ -34,6 +34,11 @@ const ArrangeConnectors = graphql(`
   mutation ArrangeConnectors($ids: [ID!]!, $locale: Locale!) {
     arrangeConnectors(ids: $ids) {
       __typename
+      ... on ConnectorsArranged {
+        connectors {
+          id
+        }
+      }
       ... on InvalidInput {
         message(locale: $locale)
       }
