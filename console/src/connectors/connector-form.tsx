@@ -5,6 +5,7 @@ import { useMutation } from 'urql';
 import { Link } from 'wouter';
 import { graphql } from '../api/graphql.ts';
 import { useLanguage } from '../api/language.ts';
+import { EmailField } from '../forms/email-field.tsx';
 import { Field, type Problem } from '../forms/field.tsx';
 import { useWords } from '../preferences/preferences.ts';
 import { Trouble } from '../shell/trouble.tsx';
@@ -191,17 +192,14 @@ export function ConnectorForm({
         />
       )}
       <section className={styles.end}>
-        <Field name="email" label={words.trialAddress} help={words.trialAddressHelp} problems={problems}>
-          {(described) => (
-            <TextField.Root
-              {...described}
-              type="email"
-              autoComplete="off"
-              value={email}
-              onChange={(event) => typeEmail(event.target.value)}
-            />
-          )}
-        </Field>
+        <EmailField
+          name="email"
+          label={words.trialAddress}
+          help={words.trialAddressHelp}
+          problems={problems}
+          value={email}
+          onType={typeEmail}
+        />
         <div className={styles.buttons}>
           <Button type="submit" data-then="try" loading={saving}>
             {words.saveAndTry}

@@ -49,6 +49,6 @@ export const listWords = bilingual(
     turnedOff: (name: string) => `${name} je vypnutý: nemá panel a neptáme se ho.`,
     notToggled: (name: string) => `${name} zůstává, jak byl.`,
     testIt: (name: string) => `Otestovat ${name}`,
-    logOf: (name: string) => `Log connectoru ${name}`,
+    logOf: (name: string) => `Načíst log connectoru ${name}`,
   },
 );

@@ -1,10 +1,11 @@
-import { Button, Callout, Dialog, Text, TextField } from '@radix-ui/themes';
+import { Button, Callout, Dialog, Text } from '@radix-ui/themes';
 import type { CombinedError } from '@urql/core';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useMutation } from 'urql';
 import { graphql } from '../api/graphql.ts';
 import { useLanguage } from '../api/language.ts';
-import { Field, type Problem } from '../forms/field.tsx';
+import { EmailField } from '../forms/email-field.tsx';
+import type { Problem } from '../forms/field.tsx';
 import { usePreferences, useWords } from '../preferences/preferences.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import { type ConnectorData, ConnectorFragment } from './connector.ts';
@@ -191,17 +192,7 @@ function RotationForm({ connector, onRotated }: { connector: ConnectorData; onRo
         onChange={setValue}
         problems={problems}
       />
-      <Field name="email" label={shared.email} problems={problems}>
-        {(described) => (
-          <TextField.Root
-            {...described}
-            type="email"
-            autoComplete="off"
-            value={email}
-            onChange={(event) => typeEmail(event.target.value)}
-          />
-        )}
-      </Field>
+      <EmailField name="email" label={shared.email} problems={problems} value={email} onType={typeEmail} />
       <div className={styles.buttons}>
         <Dialog.Close>
           <Button type="button" variant="soft" color="gray" highContrast>

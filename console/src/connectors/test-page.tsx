@@ -1,9 +1,9 @@
-import { Button, Callout, Progress, Text, TextField } from '@radix-ui/themes';
+import { Button, Callout, Progress, Text } from '@radix-ui/themes';
 import type { CombinedError } from '@urql/core';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useMutation } from 'urql';
 import { useLanguage } from '../api/language.ts';
-import { Field } from '../forms/field.tsx';
+import { EmailField } from '../forms/email-field.tsx';
 import { useWords } from '../preferences/preferences.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import type { ConnectorData } from './connector.ts';
@@ -69,22 +69,14 @@ export function TestPage({
     <div className={styles.test}>
       <form ref={form} className={styles.ask} onSubmit={submit} noValidate>
         <div className={styles.email}>
-          <Field
+          <EmailField
             name="email"
             label={shared.email}
             help={words.lead}
             problems={trial.state === 'refused' ? trial.problems : []}
-          >
-            {(described) => (
-              <TextField.Root
-                {...described}
-                type="email"
-                autoComplete="off"
-                value={email}
-                onChange={(event) => typeEmail(event.target.value)}
-              />
-            )}
-          </Field>
+            value={email}
+            onType={typeEmail}
+          />
         </div>
         <Button type="submit" loading={trial.state === 'asking'}>
           {words.test}

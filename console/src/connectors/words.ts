@@ -57,7 +57,7 @@ export const connectorWords = bilingual(
     connectors: 'Connectory',
     settings: 'Nastavení',
     test: 'Otestovat',
-    log: 'Log',
+    log: 'Načíst log',
     parts: 'Části connectoru',
     back: 'Všechny connectory',
     missing: 'Takový connector tu není. Možná ho někdo smazal.',

@@ -3,6 +3,7 @@ import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useMutation } from 'urql';
 import { Link, useLocation } from 'wouter';
 import { graphql } from '../api/graphql.ts';
+import { EmailField } from '../forms/email-field.tsx';
 import { Field } from '../forms/field.tsx';
 import { usePreferences, useWords } from '../preferences/preferences.ts';
 import { Trouble } from '../shell/trouble.tsx';
@@ -69,11 +70,14 @@ export function NewTicket() {
         </Text>
       </div>
       {error && <Trouble error={error} />}
-      <Field name="requesterEmail" label={words.requesterEmail} problems={problems}>
-        {(described) => (
-          <TextField.Root {...described} {...field('requesterEmail')} type="email" autoComplete="off" autoFocus />
-        )}
-      </Field>
+      <EmailField
+        name="requesterEmail"
+        label={words.requesterEmail}
+        problems={problems}
+        value={input.requesterEmail}
+        onType={(requesterEmail) => setInput({ ...input, requesterEmail })}
+        autoFocus
+      />
       <Field name="requesterName" label={words.requesterName} problems={problems}>
         {(described) => <TextField.Root {...described} {...field('requesterName')} autoComplete="off" />}
       </Field>
