@@ -13,13 +13,10 @@ from tests.stage.crm import FOUND, NOT_FOUND, response
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from playwright.async_api import BrowserContext, Locator, Page
+    from playwright.async_api import Locator, Page
 
     from tests.flows.desk import Desk
     from tests.stage.crm import Crm
-    from tests.stage.outage import Outage
 
 CONNECTORS = "{ connectors { id name enabled cacheTtlHours secretHeaderName hasSecret lookupUrl logResults linkTemplate } }"
 
@@ -372,11 +369,7 @@ async def test_an_unknown_connector_is_told_so(page: Page, desk: Desk) -> None:
     await expect(page.get_by_role("heading", name="Takový connector tu není.")).to_be_visible()
 
 
-async def test_two_admins_see_one_order_and_a_lost_connection_catches_up(
-    outage: Outage, new_context: Callable[..., Awaitable[BrowserContext]], company: Crm
-) -> None:
-    desk = outage.desk
-    page = await (await new_context(base_url=desk.base_url)).new_page()
+async def test_a_connector_that_another_admin_adds_appears_by_itself(page: Page, desk: Desk, company: Crm) -> None:
     await open_settings(page, desk)
     await expect(page.get_by_role("heading", name="Zatím žádný connector")).to_be_visible()
 
