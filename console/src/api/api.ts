@@ -1,15 +1,16 @@
 import { Client, cacheExchange, fetchExchange, mapExchange, subscriptionExchange } from '@urql/core';
 import { Connection } from './connection.ts';
-import { openSocket } from './socket.ts';
+import { openLine } from './line.ts';
 
 /** Everything through which the console speaks to the server. */
 export type Api = Readonly<{ client: Client; connection: Connection; close: () => void }>;
 
-/** `refused` is called when the server no longer takes the token. */
+/** `refused` is called when the server no longer takes the token, and never once the API is closed. */
 export function openApi(token: string, refused: () => void): Api {
   const url = endpoint();
   const connection = new Connection();
-  const socket = openSocket(url.replace(/^http/, 'ws'), token, connection, refused);
+  let closed = false;
+  const line = openLine(url, token, connection, refused);
   const client = new Client({
     url,
     preferGetMethod: false,
@@ -17,7 +18,7 @@ export function openApi(token: string, refused: () => void): Api {
     exchanges: [
       mapExchange({
         onError: (error) => {
-          if (error.graphQLErrors.some((one) => one.extensions.code === 'UNAUTHENTICATED')) {
+          if (!closed && error.graphQLErrors.some((one) => one.extensions.code === 'UNAUTHENTICATED')) {
             refused();
           }
         },
@@ -27,19 +28,20 @@ export function openApi(token: string, refused: () => void): Api {
       subscriptionExchange({
         forwardSubscription: ({ query, variables }) => ({
           subscribe: (sink) => ({
-            unsubscribe: socket.subscribe(
+            unsubscribe: line.follow(
               { query: query ?? '', variables: variables as Record<string, unknown> },
-              {
-                ...sink,
-                next: (result) => sink.next(result as Parameters<typeof sink.next>[0]),
-              },
+              { ...sink, next: (event) => sink.next(event as Parameters<typeof sink.next>[0]) },
             ),
           }),
         }),
       }),
     ],
   });
-  return { client, connection, close: () => void socket.dispose() };
+  const close = () => {
+    closed = true;
+    line.close();
+  };
+  return { client, connection, close };
 }
 
 /** Where the API is: beside the page, wherever a proxy has put both. */

@@ -1,57 +1,72 @@
-import { type Client, createClient } from 'graphql-ws';
-import type { Connection } from './connection.ts';
+import { createClient } from 'graphql-ws';
+import type { Event, Hearer, Subscription } from './line.ts';
+
+export type Socket = Readonly<{
+  /** Until it is lost, or the server is done with it. */
+  subscribe: (subscription: Subscription, hearer: Hearer) => () => void;
+  close: () => void;
+}>;
 
 const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 5_000;
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 15_000;
+const OPEN_WITHIN_MS = 5_000;
+const LINGER_MS = 1_000;
 const FORBIDDEN = 4403;
 
-/** One socket for all that is watched; it comes back by itself and subscribes again to everything. */
-export function openSocket(url: string, token: string, connection: Connection, refused: () => void): Client {
-  let pong: ReturnType<typeof setTimeout> | undefined;
+/** One socket for all that is watched, open while something is; `told` is left in peace once it is closed. */
+export function openSocket(
+  url: string,
+  token: string,
+  told: Readonly<{ connected: () => void; lost: () => void; refused: () => void }>,
+): Socket {
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  let closed = false;
+  const giveUpIn = (ms: number) => {
+    clearTimeout(patience);
+    patience = setTimeout(() => client.terminate(), ms);
+  };
   const client = createClient({
     url,
     connectionParams: { Authorization: `Bearer ${token}` },
-    lazy: false,
+    lazyCloseTimeout: LINGER_MS,
     keepAlive: PING_EVERY_MS,
-    retryAttempts: Number.POSITIVE_INFINITY,
-    retryWait,
-    shouldRetry: (event) => closeCode(event) !== FORBIDDEN,
-    onNonLazyError: () => {}, // the connection tells it
+    retryAttempts: 0, // the library's own retries end for good at a fault of the server
     on: {
-      connected: () => connection.connected(),
+      connecting: () => giveUpIn(OPEN_WITHIN_MS), // some proxies neither pass a socket on nor refuse it
+      connected: () => {
+        clearTimeout(patience);
+        told.connected();
+      },
       // A cable that was pulled says nothing: a pong that does not come does.
-      ping: (received) => {
-        if (!received) {
-          pong = setTimeout(() => client.terminate(), PONG_WITHIN_MS);
-        }
-      },
-      pong: (received) => {
-        if (received) {
-          clearTimeout(pong);
-        }
-      },
+      ping: (received) => received || giveUpIn(PONG_WITHIN_MS),
+      pong: (received) => received && clearTimeout(patience),
       closed: (event) => {
-        clearTimeout(pong);
-        if (closeCode(event) === FORBIDDEN) {
-          connection.ended();
-          refused();
-        } else {
-          connection.lost();
+        clearTimeout(patience);
+        if (!closed) {
+          isForbidden(event) ? told.refused() : told.lost();
         }
       },
     },
   });
-  return client;
+  return {
+    subscribe: (subscription, { next, complete }) =>
+      client.subscribe(subscription, {
+        next: (result) => next(result as Event),
+        complete,
+        error: (reason) => {
+          if (Array.isArray(reason)) {
+            next({ errors: reason });
+          }
+          complete();
+        },
+      }),
+    close: () => {
+      closed = true;
+      Promise.resolve(client.dispose()).catch(() => {}); // it was not open yet, and will not be
+    },
+  };
 }
 
-function closeCode(event: unknown): number | undefined {
-  return event instanceof CloseEvent ? event.code : undefined;
-}
-
-/** Twice as long each time, and never the same for two: they must not all return at once. */
-async function retryWait(retries: number): Promise<void> {
-  const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** retries);
-  await new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
+function isForbidden(event: unknown): boolean {
+  return event instanceof CloseEvent && event.code === FORBIDDEN;
 }

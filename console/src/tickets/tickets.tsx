@@ -105,16 +105,20 @@ function next(state: TicketsState, happening: Happening): TicketsState {
 
 type Loaded = Extract<TicketsState, { state: 'loaded' }>;
 
-/** After a reconnect: what opened meanwhile joins what is here, unless more came than a page holds. */
+/**
+ * After a reconnect: what opened meanwhile joins what is here, unless more came than a page holds.
+ *
+ * What is newest here may have come live after the gap, so the other end of the page tells whether it reaches back far enough.
+ */
 function caughtUp(state: Loaded, page: Page): TicketsState {
-  const newest = state.tickets[0]?.number ?? 0;
-  const gap = page.pageInfo.hasNextPage && page.nodes.every((ticket) => ticket.number > newest);
-  return gap
-    ? { ...state, tickets: page.nodes, after: cursor(page), unseen: state.unseen + page.nodes.length }
-    : withArrivals(
-        state,
-        page.nodes.filter((ticket) => ticket.number > newest),
-      );
+  const known = new Set(state.tickets.map((ticket) => ticket.id));
+  const oldest = page.nodes.at(-1);
+  if (!page.pageInfo.hasNextPage || !oldest || known.has(oldest.id)) {
+    return withArrivals(state, page.nodes);
+  }
+  const younger = state.tickets.filter((ticket) => ticket.number > oldest.number);
+  const rest = { ...state, tickets: younger, after: cursor(page) };
+  return withArrivals(rest, page.nodes);
 }
 
 function withArrivals(state: Loaded, tickets: readonly Ticket[]): Loaded {
