@@ -3,6 +3,7 @@ import { useEffect } from 'react';
 import { useDark, usePreferences } from './preferences/preferences.ts';
 import { useSession } from './session/session.ts';
 import { SignIn } from './session/sign-in.tsx';
+import { Crash } from './shell/crash.tsx';
 import { SignedIn } from './shell/signed-in.tsx';
 
 /** The console: signed in or not. */
@@ -15,11 +16,13 @@ export function App() {
   }, [locale]);
   return (
     <Theme appearance={dark ? 'dark' : 'light'} accentColor="indigo" grayColor="slate" radius="medium">
-      {session.state === 'signedIn' ? (
-        <SignedIn key={session.token} token={session.token} />
-      ) : (
-        <SignIn reason={session.reason} />
-      )}
+      <Crash>
+        {session.state === 'signedIn' ? (
+          <SignedIn key={session.token} token={session.token} />
+        ) : (
+          <SignIn reason={session.reason} />
+        )}
+      </Crash>
     </Theme>
   );
 }

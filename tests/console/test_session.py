@@ -63,6 +63,12 @@ async def test_a_token_of_another_server_is_refused_in_words(page: Page, faults:
     await expect(page.get_by_role("alert")).to_contain_text("Server tento token nepřijímá")
 
 
+async def test_what_cannot_be_a_token_is_refused_in_the_same_words(page: Page) -> None:
+    await sign_in(page, "žádný token")
+
+    await expect(page.get_by_role("alert")).to_contain_text("Server tento token nepřijímá")
+
+
 async def test_an_expired_token_is_told_from_a_wrong_one(page: Page, faults: Faults, desk: Desk) -> None:
     faults.expect("401")
 
@@ -127,6 +133,39 @@ async def test_a_token_is_kept_for_the_next_visit_only_when_asked(context: Brows
     third = await context.new_page()
     await third.goto("/")
     await expect(third.get_by_role("heading", name="Tickety", exact=True)).to_be_visible()
+
+
+async def test_signing_in_in_one_tab_leaves_the_others_signed_in(context: BrowserContext, desk: Desk) -> None:
+    remembered, other = await context.new_page(), await context.new_page()
+    await other.goto("/")
+    await remembered.goto("/")
+    await remembered.get_by_label("Zůstat na tomto počítači přihlášen").check()
+    await remembered.get_by_label("Token").fill(desk.token())
+    await remembered.get_by_role("button", name="Přihlásit se").click()
+    await expect(remembered.get_by_role("heading", name="Tickety", exact=True)).to_be_visible()
+
+    await other.get_by_label("Token").fill(desk.token(Role.ADMIN))
+    await other.get_by_role("button", name="Přihlásit se").click()
+    await expect(other.get_by_role("heading", name="Tickety", exact=True)).to_be_visible()
+    await desk.mail(Subject="Potom")
+
+    await expect(remembered.get_by_role("link", name="Potom")).to_be_visible()
+
+
+async def test_signing_out_in_one_tab_signs_out_the_others(context: BrowserContext, desk: Desk) -> None:
+    first, second = await context.new_page(), await context.new_page()
+    await first.goto("/")
+    await first.get_by_label("Zůstat na tomto počítači přihlášen").check()
+    await first.get_by_label("Token").fill(desk.token())
+    await first.get_by_role("button", name="Přihlásit se").click()
+    await expect(first.get_by_role("heading", name="Tickety", exact=True)).to_be_visible()
+    await second.goto("/")
+    await expect(second.get_by_role("heading", name="Tickety", exact=True)).to_be_visible()
+
+    await first.get_by_role("button", name="Účet").click()
+    await first.get_by_role("menuitem", name="Odhlásit se").click()
+
+    await expect(second.get_by_role("heading", name="Přihlášení")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import './page.css';
 import { GraphiQL } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 import { storedToken } from '../session/session.ts';
+import { localStorage } from '../storage/storage.ts';
 import { Bar } from './bar.tsx';
 import { openFetcher } from './fetcher.ts';
 import { newestTicketId } from './newest-ticket.ts';

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from 'react';
+import { localStorage } from '../storage/storage.ts';
 import type { Locale, Words } from '../words/words.ts';
 
 export type Theme = 'system' | 'light' | 'dark';

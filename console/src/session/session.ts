@@ -1,7 +1,8 @@
 import { useSyncExternalStore } from 'react';
+import { localStorage, sessionStorage } from '../storage/storage.ts';
 
-/** Why nobody is signed in: never was, left, or the server no longer takes the token. */
-export type SignedOutReason = 'none' | 'left' | 'refused' | 'expired';
+/** Why nobody is signed in: never was, left, the server no longer takes the token, or it is one for mail. */
+export type SignedOutReason = 'none' | 'left' | 'refused' | 'expired' | 'mail';
 
 export type Session =
   | Readonly<{ state: 'signedIn'; token: string }>
@@ -23,15 +24,18 @@ export function storedToken(): string | null {
 
 /** Sign in; `remember` keeps the token when the browser closes. */
 export function signIn(token: string, { remember }: { remember: boolean }): void {
-  forget();
   (remember ? localStorage : sessionStorage).setItem(KEY, token);
   become({ state: 'signedIn', token });
 }
 
-/** Sign out and forget the token. */
+/** Sign out and forget the token; one that was refused here says nothing of another, by which other tabs are signed in. */
 export function signOut(reason: SignedOutReason): void {
   const token = current.state === 'signedIn' ? current.token : null;
-  forget();
+  for (const storage of [sessionStorage, localStorage]) {
+    if (reason === 'left' || storage.getItem(KEY) === token) {
+      storage.removeItem(KEY);
+    }
+  }
   become({ state: 'signedOut', reason: reason === 'refused' && isExpired(token) ? 'expired' : reason });
 }
 
@@ -56,11 +60,6 @@ function begin(): Session {
   }
   const stored = storedToken();
   return stored ? { state: 'signedIn', token: stored } : { state: 'signedOut', reason: 'none' };
-}
-
-function forget(): void {
-  sessionStorage.removeItem(KEY);
-  localStorage.removeItem(KEY);
 }
 
 function become(session: Session): void {

@@ -3,6 +3,7 @@ import { type FormEvent, useId, useState } from 'react';
 import { useWords } from '../preferences/preferences.ts';
 import { Logo } from '../shell/logo.tsx';
 import { PreferenceSwitches } from '../shell/preference-switches.tsx';
+import { useTitle } from '../shell/title.ts';
 import { type SignedOutReason, signIn } from './session.ts';
 import styles from './sign-in.module.css';
 import { tryToken, type Verdict } from './try-token.ts';
@@ -19,6 +20,7 @@ export function SignIn({ reason }: { reason: SignedOutReason }) {
   const [trying, setTrying] = useState(false);
   const field = useId();
   const help = useId();
+  useTitle(words.title);
 
   async function submit(event: FormEvent) {
     event.preventDefault();

@@ -6,6 +6,9 @@ export type Verdict = 'good' | 'refused' | 'expired' | 'mail' | 'unreachable';
 
 /** Ask the server who holds the token. */
 export async function tryToken(token: string): Promise<Verdict> {
+  if (!/^[\w.-]+$/.test(token)) {
+    return 'refused'; // no JWT, and no browser would put it in a header
+  }
   try {
     const response = await fetch(endpoint(), {
       method: 'POST',

@@ -1,6 +1,6 @@
 import { PersonIcon } from '@radix-ui/react-icons';
 import { DropdownMenu, IconButton, TabNav, Text } from '@radix-ui/themes';
-import { lazy, Suspense, useEffect } from 'react';
+import { lazy, Suspense, useRef } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
 import { useWords } from '../preferences/preferences.ts';
 import { NewTicket } from '../tickets/new-ticket.tsx';
@@ -9,14 +9,18 @@ import { TicketPage } from '../tickets/ticket-page.tsx';
 import { useTickets } from '../tickets/tickets.tsx';
 import { ticketWords } from '../tickets/words.ts';
 import { AccountMenu } from './account-menu.tsx';
+import { useArrival } from './arrival.ts';
 import { ConnectionLight } from './connection-light.tsx';
+import { Crash } from './crash.tsx';
 import styles from './frame.module.css';
 import { Logo } from './logo.tsx';
 import { Notice } from './notice.tsx';
+import { renewPage } from './release.ts';
+import { useTitle } from './title.ts';
 import { useViewer } from './viewer.tsx';
 import { shellWords } from './words.ts';
 
-const Settings = lazy(() => import('../connectors/settings.tsx'));
+const Settings = lazy(() => import('../connectors/settings.tsx').catch(renewPage));
 
 /** Head, navigation and the page that the address names. */
 export function Frame() {
@@ -25,9 +29,13 @@ export function Frame() {
   const [location] = useLocation();
   const unseen = useUnseen();
   const inSettings = location.startsWith('/settings');
+  const content = useRef<HTMLElement>(null);
+  useArrival(content);
+  useTitle(inSettings ? words.settings : null);
   return (
     <div className={styles.frame}>
-      <button type="button" className={styles.skip} onClick={toContent}>
+      {/* No link: the hash is the address of a page here. */}
+      <button type="button" className={styles.skip} onClick={() => content.current?.focus()}>
         {words.skip}
       </button>
       <header className={styles.head}>
@@ -62,28 +70,36 @@ export function Frame() {
           <AccountMenu />
         </DropdownMenu.Root>
       </header>
-      <main id="content" tabIndex={-1} className={styles.content}>
-        <Switch>
-          <Route path="/" component={TicketList} />
-          <Route path="/tickets/new" component={NewTicket} />
-          <Route path="/tickets/:id">{({ id }) => <TicketPage key={id} id={id} />}</Route>
-          <Route path="/settings/*?">
-            {viewer.role === 'ADMIN' ? (
-              <Suspense fallback={null}>
-                <Settings />
-              </Suspense>
-            ) : (
-              <Notice title={words.adminsOnly} />
-            )}
-          </Route>
-          <Route>
-            <Notice title={words.notFound}>
-              <Link href="/">{words.backToTickets}</Link>
-            </Notice>
-          </Route>
-        </Switch>
+      <main ref={content} tabIndex={-1} className={styles.content}>
+        <Crash place={location}>
+          <Switch>
+            <Route path="/" component={TicketList} />
+            <Route path="/tickets/new" component={NewTicket} />
+            <Route path="/tickets/:id">{({ id }) => <TicketPage key={id} id={id} />}</Route>
+            <Route path="/settings/*?">
+              {viewer.role === 'ADMIN' ? (
+                <Suspense fallback={null}>
+                  <Settings />
+                </Suspense>
+              ) : (
+                <Notice title={words.adminsOnly} />
+              )}
+            </Route>
+            <Route component={NoPage} />
+          </Switch>
+        </Crash>
       </main>
     </div>
+  );
+}
+
+function NoPage() {
+  const words = useWords(shellWords);
+  useTitle(words.notFound);
+  return (
+    <Notice title={words.notFound}>
+      <Link href="/">{words.backToTickets}</Link>
+    </Notice>
   );
 }
 
@@ -93,15 +109,6 @@ function useUnseen(): number {
   const { list } = useTickets();
   const [location] = useLocation();
   const unseen = list.state === 'loaded' ? list.unseen : 0;
-  useEffect(() => {
-    if (location === '/') {
-      document.title = `${unseen > 0 ? `(${unseen}) ` : ''}${words.title} · Disqua`;
-    }
-  }, [unseen, location, words]);
+  useTitle(location === '/' ? `${unseen > 0 ? `(${unseen}) ` : ''}${words.title}` : null);
   return unseen;
-}
-
-// Not a link: the hash is the address of a page here.
-function toContent() {
-  document.getElementById('content')?.focus();
 }

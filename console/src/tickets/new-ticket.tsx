@@ -1,13 +1,16 @@
 import { Button, Heading, Text, TextArea, TextField } from '@radix-ui/themes';
-import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { type FormEvent, useEffect, useRef } from 'react';
 import { useMutation } from 'urql';
 import { Link, useLocation } from 'wouter';
 import { graphql } from '../api/graphql.ts';
+import { useLanguage } from '../api/language.ts';
 import { EmailField } from '../forms/email-field.tsx';
 import { Field } from '../forms/field.tsx';
-import { usePreferences, useWords } from '../preferences/preferences.ts';
+import { useWords } from '../preferences/preferences.ts';
+import { useTitle } from '../shell/title.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import styles from './new-ticket.module.css';
+import { useUnsent } from './unsent.ts';
 import { ticketWords } from './words.ts';
 
 const CreateTicket = graphql(`
@@ -30,13 +33,14 @@ const CreateTicket = graphql(`
 /** Opens a ticket by hand, after a phone call for example. */
 export function NewTicket() {
   const words = useWords(ticketWords).form;
-  const locale = usePreferences().locale === 'cs' ? 'CS' : 'EN';
+  const locale = useLanguage();
   const [, go] = useLocation();
   const [{ fetching, error, data }, create] = useMutation(CreateTicket);
-  const [input, setInput] = useState({ requesterEmail: '', requesterName: '', subject: '', text: '' });
+  const [input, setInput, forget] = useUnsent();
   const form = useRef<HTMLFormElement>(null);
   const problems = data?.createTicket.__typename === 'InvalidInput' ? data.createTicket.problems : [];
 
+  useTitle(words.title);
   useEffect(() => {
     if (problems.length > 0) {
       form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
@@ -48,6 +52,7 @@ export function NewTicket() {
     const { requesterName, ...rest } = input;
     const result = await create({ input: { ...rest, requesterName: requesterName || null }, locale });
     if (result.data?.createTicket.__typename === 'Ticket') {
+      forget();
       go(`/tickets/${result.data.createTicket.id}`, { replace: true });
     }
   }
@@ -92,7 +97,9 @@ export function NewTicket() {
           {words.create}
         </Button>
         <Button asChild variant="soft" color="gray" highContrast>
-          <Link href="/">{words.cancel}</Link>
+          <Link href="/" onClick={forget}>
+            {words.cancel}
+          </Link>
         </Button>
       </div>
     </form>

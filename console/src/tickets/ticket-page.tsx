@@ -1,6 +1,6 @@
 import { ArrowLeftIcon } from '@radix-ui/react-icons';
 import { Badge, Heading, Skeleton, Text } from '@radix-ui/themes';
-import { useEffect } from 'react';
+import { useCallback, useEffect } from 'react';
 import { useQuery } from 'urql';
 import { Link, useLocation } from 'wouter';
 import { graphql, type ResultOf } from '../api/graphql.ts';
@@ -8,6 +8,7 @@ import { Age } from '../clock/age.tsx';
 import { CrmPanelFragment } from '../panel/fragment.ts';
 import { useWords } from '../preferences/preferences.ts';
 import { Notice } from '../shell/notice.tsx';
+import { useTitle } from '../shell/title.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import { typing } from '../shell/typing.ts';
 import { Conversation, MessagesFragment } from './conversation.tsx';
@@ -52,6 +53,7 @@ export function TicketPage({ id }: { id: string }) {
     variables: { id },
     requestPolicy: 'network-only', // reading it is what asks the connectors
   });
+  const reread = useCallback(() => ask({ requestPolicy: 'network-only' }), [ask]);
   useTicketKeys();
   const ticket = data?.ticket;
   return (
@@ -59,18 +61,16 @@ export function TicketPage({ id }: { id: string }) {
       <Link href="/" className={styles.back}>
         <ArrowLeftIcon /> {words.back}
       </Link>
-      {error && <Trouble error={error} onRetry={() => ask({ requestPolicy: 'network-only' })} />}
-      {ticket ? <Loaded ticket={ticket} /> : fetching ? <Loading /> : data && <Notice title={words.missing} />}
+      {error && <Trouble error={error} onRetry={reread} />}
+      {ticket ? <Loaded ticket={ticket} reread={reread} /> : fetching ? <Loading /> : data && <Missing />}
     </>
   );
 }
 
-function Loaded({ ticket }: { ticket: OpenTicket }) {
+function Loaded({ ticket, reread }: { ticket: OpenTicket; reread: () => void }) {
   const words = useWords(ticketWords);
   const { number, subject, requester, automatic, createdAt } = ticket;
-  useEffect(() => {
-    document.title = `#${number} ${subject} · Disqua`;
-  }, [number, subject]);
+  useTitle(`#${number} ${subject === '' ? words.noSubject : subject}`);
   return (
     <>
       <header className={styles.head}>
@@ -96,13 +96,19 @@ function Loaded({ ticket }: { ticket: OpenTicket }) {
       </header>
       <div className={styles.columns}>
         <aside className={styles.side} aria-label={words.panels}>
-          <TicketPanels ticket={ticket} read={ticket.crmPanels} />
+          <TicketPanels ticket={ticket} reread={reread} />
           {requester && <OtherTickets email={requester.email} except={ticket.id} />}
         </aside>
         <Conversation ticketId={ticket.id} messages={ticket.messages} />
       </div>
     </>
   );
+}
+
+function Missing() {
+  const words = useWords(ticketWords);
+  useTitle(words.missing);
+  return <Notice title={words.missing} />;
 }
 
 function Loading() {
@@ -130,11 +136,12 @@ function useTicketKeys(): void {
       if (typing(event)) {
         return;
       }
-      if (event.key === 'Escape' || event.key === 'u') {
+      const key = event.key.toLowerCase(); // Caps Lock
+      if (key === 'escape' || key === 'u') {
         go('/');
-      } else if ((event.key === 'j' || event.key === 'k') && list.state === 'loaded') {
+      } else if ((key === 'j' || key === 'k') && list.state === 'loaded') {
         const here = list.tickets.findIndex((ticket) => location === `/tickets/${ticket.id}`);
-        const neighbour = here === -1 ? undefined : list.tickets[here + (event.key === 'j' ? 1 : -1)];
+        const neighbour = here === -1 ? undefined : list.tickets[here + (key === 'j' ? 1 : -1)];
         if (neighbour) {
           go(`/tickets/${neighbour.id}`);
         }

@@ -3,7 +3,6 @@ import { Button, Heading, Text } from '@radix-ui/themes';
 import { Link } from 'wouter';
 import { useNow } from '../clock/now.ts';
 import { CrmPanels } from '../panel/crm-panels.tsx';
-import type { CrmPanelData } from '../panel/fragment.ts';
 import { usePreferences, useWords } from '../preferences/preferences.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import { useViewer } from '../shell/viewer.tsx';
@@ -12,12 +11,12 @@ import styles from './ticket-panels.module.css';
 import { usePanels } from './use-panels.ts';
 import { ticketWords } from './words.ts';
 
-/** What each connector knows of the requester, live. */
-export function TicketPanels({ ticket, read }: { ticket: OpenTicket; read: readonly CrmPanelData[] }) {
+/** What each connector knows of the requester, live; `reread` reads the ticket again. */
+export function TicketPanels({ ticket, reread }: { ticket: OpenTicket; reread: () => void }) {
   const words = useWords(ticketWords);
   const { locale } = usePreferences();
   const now = useNow();
-  const { panels, refresh, error } = usePanels(ticket.id, read);
+  const { panels, refresh, error } = usePanels(ticket.id, { read: ticket.crmPanels, reread });
   return (
     <section className={styles.panels}>
       <div className={styles.head}>

@@ -26,9 +26,10 @@ export function useListKeys(list: RefObject<HTMLUListElement | null>): void {
       if (typing(event)) {
         return;
       }
-      if (event.key === 'j' || event.key === 'k') {
-        move(event.key === 'j' ? 1 : -1);
-      } else if (event.key === 'n') {
+      const key = event.key.toLowerCase(); // Caps Lock
+      if (key === 'j' || key === 'k') {
+        move(key === 'j' ? 1 : -1);
+      } else if (key === 'n') {
         event.preventDefault(); // the letter would land in the form that opens
         go('/tickets/new');
       }
@@ -38,11 +39,10 @@ export function useListKeys(list: RefObject<HTMLUListElement | null>): void {
       lastFocused = (event.target as Element).closest('a[data-row]')?.getAttribute('href') ?? lastFocused;
     }
 
-    const rows = list.current;
-    rows?.addEventListener('click', remember);
+    document.addEventListener('click', remember); // the rows come later
     document.addEventListener('keydown', press);
     return () => {
-      rows?.removeEventListener('click', remember);
+      document.removeEventListener('click', remember);
       document.removeEventListener('keydown', press);
     };
   }, [list, go]);

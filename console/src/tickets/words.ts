@@ -22,7 +22,6 @@ export const ticketWords = bilingual(
     back: 'All tickets',
     conversation: 'Conversation',
     panels: 'Who is writing',
-    noPanels: 'No panels',
     noPanelsWithoutRequester: 'Nobody can be asked about: the mail names no usable sender.',
     noPanelsForBounce: 'A bounce or an automatic message: nobody is asked about it.',
     noConnectors: 'No connector is switched on.',
@@ -31,7 +30,6 @@ export const ticketWords = bilingual(
     refreshAll: 'Refresh all',
     others: 'Other tickets of this requester',
     olderMessages: 'Show later messages',
-    written: (name: string) => `${name} wrote`,
     verification: {
       FAILED: 'The sender’s domain disowns this mail. Do not trust the name.',
       VERIFIED: 'The sender’s domain vouches for this mail.',
@@ -71,7 +69,6 @@ export const ticketWords = bilingual(
     back: 'Všechny tickety',
     conversation: 'Konverzace',
     panels: 'Kdo píše',
-    noPanels: 'Žádné panely',
     noPanelsWithoutRequester: 'Není na koho se ptát: zpráva nemá použitelného odesílatele.',
     noPanelsForBounce: 'Nedoručenka nebo automatická zpráva: na její adresu se neptáme.',
     noConnectors: 'Žádný connector není zapnutý.',
@@ -80,7 +77,6 @@ export const ticketWords = bilingual(
     refreshAll: 'Obnovit vše',
     others: 'Další tickety téhož odesílatele',
     olderMessages: 'Zobrazit další zprávy',
-    written: (name: string) => `Píše ${name}`,
     verification: {
       FAILED: 'Doména odesílatele se k tomuto e-mailu nehlásí. Jménu nevěřte.',
       VERIFIED: 'Doména odesílatele se za tento e-mail zaručuje.',
