@@ -313,3 +313,39 @@ async def test_the_element_comes_back_after_the_server_and_catches_up(
     async with open_helpdesk(data_dir, port=port, allowed_origins=[host.origin]):
         await expect(panel(element)).to_contain_text("Jan Novák", timeout=20_000)
         await expect(element.get_by_text("Spojení se přerušilo")).to_be_hidden()
+
+
+@pytest.mark.parametrize("ending", ["element => { element.token = null; }", "element => { element.ticketId = null; }"])
+async def test_who_signs_out_or_leaves_the_ticket_leaves_nothing_to_be_read(
+    page: Page, host: HostPage, desk: Desk, company: Crm, ending: str
+) -> None:
+    company.answers["/lookup"] = FOUND
+    await desk.connect(company.url())
+    element = await show(page, host, desk, await desk.open())
+    await expect(panel(element)).to_contain_text("Jan Novák")
+
+    await element.evaluate(ending)
+
+    await expect(panel(element)).to_have_count(0)
+
+
+async def test_an_element_that_was_taken_out_does_nothing_until_it_is_put_back(
+    page: Page, host: HostPage, desk: Desk, company: Crm
+) -> None:
+    company.answers["/lookup"] = FOUND
+    await desk.connect(company.url())
+    element = await show(page, host, desk, await desk.open())
+    await expect(panel(element)).to_contain_text("Jan Novák")
+
+    left = await element.evaluate(
+        """async element => {
+          globalThis.taken = element;
+          element.remove();
+          await new Promise(requestAnimationFrame);
+          return element.shadowRoot.childElementCount;
+        }"""
+    )
+    assert left == 0
+    await page.evaluate("document.querySelector('main').append(globalThis.taken)")
+
+    await expect(panel(element)).to_contain_text("Jan Novák")

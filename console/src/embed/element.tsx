@@ -86,6 +86,13 @@ export class DisquaCrmPanel extends HTMLElement {
 
   disconnectedCallback(): void {
     this.#stop();
+    queueMicrotask(() => {
+      if (!this.isConnected) {
+        // it was not only moved
+        this.#root?.unmount();
+        this.#root = null;
+      }
+    });
   }
 
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
@@ -93,7 +100,9 @@ export class DisquaCrmPanel extends HTMLElement {
       return;
     }
     if (name === 'locale') {
-      this.#draw();
+      if (this.#watching) {
+        this.#draw();
+      }
       return;
     }
     this.#panels = null; // another ticket's panels must not stand beside this one
@@ -139,10 +148,15 @@ export class DisquaCrmPanel extends HTMLElement {
   #start(): void {
     const { ticketId } = this;
     const credentials = this.#credentials;
-    if (!this.isConnected || !ticketId || !credentials) {
+    if (!this.isConnected) {
       return;
     }
     this.#trouble = null;
+    if (!ticketId || !credentials) {
+      this.#panels = null; // who signed out leaves nothing to be read
+      this.#root?.render(null);
+      return;
+    }
     this.#draw();
     const watching = { abort: new AbortController(), lease: leaseSocket(this.endpoint, credentials) };
     this.#watching = watching;
