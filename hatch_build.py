@@ -32,8 +32,12 @@ OLDEST_NODE = (22, 12)  # console/package.json says so, too
 
 WITHOUT = "The web console was not built; the API works without it."
 
-_MODE = os.environ.get("DISQUA_CONSOLE", "auto")
-_QUIETLY = ["--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+_MODE = os.environ.get("DISQUA_CONSOLE") or "auto"
+_QUIETLY = ["--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000"]
+_BUILD = ".build-"  # no package begins with a dot
+
+if _MODE not in {"auto", "require", "skip"}:
+    sys.exit(f"DISQUA_CONSOLE is {_MODE!r}; it is auto, require or skip.")
 
 
 class ConsoleHook(BuildHookInterface[Any]):
@@ -78,6 +82,7 @@ class Node(NamedTuple):  # no dataclass: hatchling loads this file as no module
             stderr=subprocess.STDOUT if quiet else None,
             text=True,
             check=False,
+            close_fds=False,  # what is inheritable is the lock: were we killed, it would hold until this has ended, too
         )
         if ended.returncode:
             printed = re.sub(r"\x1b\[[0-9;]*m", "", ended.stdout or "")  # some print colours whatever they are told
@@ -124,7 +129,10 @@ class Console:
         """Build it beside, then put it in its place at once: whoever looks sees the old one or the new one."""
         digest, node = self.digest(), self._node()
         self._install(node)
-        with tempfile.TemporaryDirectory(dir=self.sources / "node_modules") as folder, _told("Building the web console"):
+        packages = self.sources / "node_modules"
+        for left in packages.glob(f"{_BUILD}*"):  # by a build that was killed
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(dir=packages, prefix=_BUILD) as folder, _told("Building the web console"):
             built = Path(folder) / "web"
             vite = ["node_modules/vite/bin/vite.js", "build", "--emptyOutDir", "--logLevel", "error"]
             node.run(*vite, "--outDir", str(built), folder=self.sources)
@@ -141,6 +149,7 @@ class Console:
         wanted = _digest_of(self.sources, [self.sources / name for name in ("package.json", "package-lock.json")])
         if _text_of(mark) == wanted:
             return
+        mark.unlink(missing_ok=True)
         with _told("Fetching the packages of the web console"):
             node.run(str(node.npm), "ci", *_QUIETLY, folder=self.sources)
         mark.write_text(wanted, encoding="utf-8")
@@ -157,6 +166,7 @@ class Console:
     def _alone(self) -> Iterator[None]:
         """Two builds at once would take each other's packages away; the second one waits."""
         folder = os.open(self.sources, os.O_RDONLY)
+        os.set_inheritable(folder, True)  # noqa: FBT003 - it takes no keywords
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield
@@ -171,12 +181,19 @@ def _node() -> Node | None:
         folder = Path(packaged.origin).parent
         return Node(folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
+    if node is None or npm is None or Path(npm).resolve().suffix != ".js":  # a version manager's is a program of its own
         return None
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    version = re.match(r"v(\d+)\.(\d+)", told)
+    version = re.match(r"v(\d+)\.(\d+)", _said_by(node, "--version"))
     new_enough = version is not None and (int(version[1]), int(version[2])) >= OLDEST_NODE
     return Node(Path(node), Path(npm).resolve()) if new_enough else None
+
+
+def _said_by(*command: str) -> str:
+    """What a program says; nothing where it does not run, or not to an end."""
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=10).stdout
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return ""
 
 
 def _digest_of(root: Path, paths: list[Path]) -> str:

