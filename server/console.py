@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from mimetypes import guess_type
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -83,6 +84,7 @@ class Page:
 
     def __init__(self, file: Path, policy: str) -> None:
         """``policy`` is its Content-Security-Policy, with the placeholder of the nonce where that belongs."""
+        self._file = file
         self._html = file.read_text(encoding="utf-8")
         self._policy = policy
 
@@ -90,7 +92,13 @@ class Page:
         """The page for one request."""
         nonce = secrets.token_urlsafe(16)
         policy = {"content-security-policy": self._policy.replace(_NONCE, nonce)}
-        return HTMLResponse(self._html.replace(_NONCE, nonce), headers=_OF_A_PAGE | policy)
+        return HTMLResponse(self._newest().replace(_NONCE, nonce), headers=_OF_A_PAGE | policy)
+
+    def _newest(self) -> str:
+        """As it stands: an upgrade replaces the page and all that it loads under a process that goes on."""
+        with suppress(OSError):  # just now there is neither the old one nor the new one
+            self._html = self._file.read_text(encoding="utf-8")
+        return self._html
 
 
 class Files(StaticFiles):

@@ -88,6 +88,21 @@ async def test_each_request_of_a_page_has_a_nonce_of_its_own(browser: httpx.Asyn
     assert first.headers["cache-control"] == "no-store"
 
 
+async def test_a_process_that_goes_on_while_it_is_upgraded_shows_the_page_that_goes_with_the_files(
+    browser: httpx.AsyncClient, web: Path
+) -> None:
+    old = web.rename(web.with_name("old"))
+    assert "a-1.js" in (await browser.get("/")).text
+
+    (old / "index.html").write_text(PAGE.replace("a-1.js", "b-2.js"))
+    (old / "assets" / "b-2.js").write_bytes(SCRIPT)
+    old.rename(web)
+
+    (script,) = re.findall(r'src="\./([^"]*)"', (await browser.get("/")).text)
+    assert script == "assets/b-2.js"
+    assert (await browser.get(f"/{script}")).status_code == 200
+
+
 async def test_the_console_may_run_and_show_nothing_but_its_own(browser: httpx.AsyncClient) -> None:
     page = await browser.get("/")
     (nonce,) = set(re.findall(r'nonce="([^"]*)"', page.text))
