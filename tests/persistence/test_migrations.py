@@ -157,6 +157,20 @@ def test_partial_indexes_are_as_partial_as_the_tables_say(engine: Engine) -> Non
     assert {name: schema(engine)[name] for name in partial} == migrated
 
 
+def test_an_index_that_was_made_beforehand_while_others_wrote_is_taken_as_it_is(engine: Engine) -> None:
+    with engine.begin() as connection:
+        migrations.upgrade(connection, "0008")
+    name = "ix_tickets_workspace_id_requester_email_number"
+    concurrently = "" if engine.name == "sqlite" else "CONCURRENTLY"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE INDEX {concurrently} {name} ON tickets (workspace_id, requester_email, number)"))
+
+    upgrade(engine)
+
+    with engine.begin() as connection:
+        migrations.check(connection)
+
+
 async def test_two_that_migrate_side_by_side_both_succeed(engine: Engine, empty: str) -> None:
     arguments = [sys.executable, "-c", MIGRATE, empty]
     pipe = asyncio.subprocess.PIPE
