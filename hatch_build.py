@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +34,7 @@ OLDEST_NODE = (22, 12)  # console/package.json says so, too
 WITHOUT = "The web console was not built; the API works without it."
 
 _MODE = os.environ.get("DISQUA_CONSOLE") or "auto"
-_QUIETLY = ["--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000"]
+_QUIETLY = ["--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
 _BUILD = ".build-"  # no package begins with a dot
 
 if _MODE not in {"auto", "require", "skip"}:
@@ -71,8 +72,8 @@ class Node(NamedTuple):  # no dataclass: hatchling loads this file as no module
     node: Path
     npm: Path
 
-    def run(self, *arguments: str, folder: Path, quiet: bool = True) -> None:
-        """Run Node; raises BuildFailed with the end of what it printed."""
+    def run(self, *arguments: str, folder: Path, quiet: bool = True, within: timedelta | None = None) -> None:
+        """Run Node, and end it after that time; raises TimeoutExpired, or BuildFailed with what it printed."""
         path = f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"  # npm starts scripts by the name of node
         ended = subprocess.run(
             [self.node, *arguments],
@@ -82,6 +83,7 @@ class Node(NamedTuple):  # no dataclass: hatchling loads this file as no module
             stderr=subprocess.STDOUT if quiet else None,
             text=True,
             check=False,
+            timeout=within.total_seconds() if within else None,
             close_fds=False,  # what is inheritable is the lock: were we killed, it would hold until this has ended, too
         )
         if ended.returncode:
@@ -92,7 +94,9 @@ class Node(NamedTuple):  # no dataclass: hatchling loads this file as no module
 class Console:
     """The console's sources below ``root``, and what is built of them where the server looks for it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, patience: timedelta = timedelta(minutes=5)) -> None:
+        """``patience`` is for fetching packages: npm waits for hours where a firewall drops what it sends."""
+        self._patience = patience
         self.root = root
         self.sources = root / "console"
         self.web = root / "server" / "web"
@@ -151,7 +155,10 @@ class Console:
             return
         mark.unlink(missing_ok=True)
         with _told("Fetching the packages of the web console"):
-            node.run(str(node.npm), "ci", *_QUIETLY, folder=self.sources)
+            try:
+                node.run(str(node.npm), "ci", *_QUIETLY, folder=self.sources, within=self._patience)
+            except subprocess.TimeoutExpired as error:
+                raise BuildFailed(f"npm did not fetch the packages in {self._patience.total_seconds():.0f} s.") from error
         mark.write_text(wanted, encoding="utf-8")
 
     def _node(self) -> Node:

@@ -8,11 +8,12 @@ import shutil
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from hatch_build import NODE, Console
+from hatch_build import NODE, BuildFailed, Console
 from server.console import is_built
 from tests.stage.waiting import by_now
 
@@ -126,6 +127,19 @@ def test_what_a_killed_build_has_started_ends_before_the_next_build_begins(check
         assert not free(checkout / "console")
         asked.close()
     by_now(lambda: free(checkout / "console"), within=30)
+
+
+def test_a_registry_that_takes_connections_and_is_silent_is_not_waited_for(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as registry:
+        monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{registry.getsockname()[1]}/")
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+
+        with pytest.raises(BuildFailed, match="did not fetch the packages in 2 s"):
+            Console(checkout, patience=timedelta(seconds=2)).bring_up_to_date()
+
+        assert free(checkout / "console")
 
 
 def free(folder: Path) -> bool:
