@@ -18,7 +18,6 @@ from playwright.async_api import async_playwright
 
 from server.console import is_built
 from tests.flows.desk import Desk
-from tests.stage.crm import Crm, open_crm
 from tests.stage.faults import Faults
 from tests.stage.helpdesk import open_helpdesk
 from tests.stage.outage import Outage
@@ -111,13 +110,6 @@ async def desk(product: Helpdesk) -> Desk:
     address = f"support@{uuid4().hex}.example"
     workspace_id = await product.add_workspace("Firma", address)
     return Desk(product.parts, product.port, workspace_id, product.server, address)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def crm() -> AsyncIterator[Crm]:
-    """A company's endpoints, in the loop of the product."""
-    async with open_crm() as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -48,13 +48,13 @@ async def test_a_socket_that_a_fault_of_the_server_ended_comes_back(page: Page, 
 
 
 async def test_where_no_socket_gets_through_panels_and_list_live_on_event_streams(
-    page: Page, faults: Faults, desk: Desk, crm: Crm
+    page: Page, faults: Faults, desk: Desk, company: Crm
 ) -> None:
     faults.expect("WebSocket")
     await page.route_web_socket("**/graphql", lambda socket: socket.close(code=1006))
-    crm.answers["/lookup"] = FOUND
-    release = crm.hang()
-    await desk.connect(crm.url())
+    company.answers["/lookup"] = FOUND
+    release = company.hang()
+    await desk.connect(company.url())
     ticket = await desk.open()
     await page.goto(f"/#token={desk.token()}/tickets/{ticket}")
     await expect(page.get_by_role("article", name="CRM")).to_have_attribute("data-status", "PENDING")
@@ -171,9 +171,9 @@ async def test_a_kept_token_for_mail_leads_back_to_the_door(page: Page, faults: 
     await expect(page.get_by_role("alert")).to_contain_text("jen k příjmu pošty")
 
 
-async def test_the_first_look_at_a_ticket_does_not_say_that_nothing_is_connected(page: Page, desk: Desk, crm: Crm) -> None:
-    crm.answers["/lookup"] = FOUND
-    await desk.connect(crm.url())
+async def test_the_first_look_at_a_ticket_does_not_say_that_nothing_is_connected(page: Page, desk: Desk, company: Crm) -> None:
+    company.answers["/lookup"] = FOUND
+    await desk.connect(company.url())
     ticket = await desk.open()
     await page.add_init_script(
         """
@@ -190,10 +190,10 @@ async def test_the_first_look_at_a_ticket_does_not_say_that_nothing_is_connected
     assert await page.evaluate("globalThis.said") == []
 
 
-async def test_the_panel_of_a_connector_that_is_gone_leaves_when_it_is_refreshed(page: Page, desk: Desk, crm: Crm) -> None:
-    crm.answers["/lookup"] = FOUND
-    gone = await desk.connect(crm.url(), "Starý")
-    await desk.connect(crm.url(), "Nový")
+async def test_the_panel_of_a_connector_that_is_gone_leaves_when_it_is_refreshed(page: Page, desk: Desk, company: Crm) -> None:
+    company.answers["/lookup"] = FOUND
+    gone = await desk.connect(company.url(), "Starý")
+    await desk.connect(company.url(), "Nový")
     ticket = await desk.open()
     await page.goto(f"/#token={desk.token()}/tickets/{ticket}")
     await expect(page.get_by_text("Jan Novák", exact=True)).to_have_count(2)

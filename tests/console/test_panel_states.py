@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from tests.stage.crm import Crm
 
 
-async def panel_of(page: Page, desk: Desk, crm: Crm, answer: Any, **settings: Any) -> Locator:  # noqa: ANN401
+async def panel_of(page: Page, desk: Desk, company: Crm, answer: Any, **settings: Any) -> Locator:  # noqa: ANN401
     """The panel beside a ticket whose endpoint has given this answer."""
-    crm.answers["/lookup"] = answer
-    await desk.connect(crm.url(), **settings)
+    company.answers["/lookup"] = answer
+    await desk.connect(company.url(), **settings)
     ticket = await desk.open()
     await desk.settled()
     await page.goto(f"/#token={desk.token()}/tickets/{ticket}")
@@ -31,12 +31,14 @@ async def panel_of(page: Page, desk: Desk, crm: Crm, answer: Any, **settings: An
     return panel
 
 
-async def test_what_is_being_asked_has_a_skeleton_and_then_the_answer_appears_by_itself(page: Page, desk: Desk, crm: Crm) -> None:
+async def test_what_is_being_asked_has_a_skeleton_and_then_the_answer_appears_by_itself(
+    page: Page, desk: Desk, company: Crm
+) -> None:
     await page.goto(f"/#token={desk.token()}")
     await expect(page.get_by_text("Živě")).to_be_visible()
-    crm.answers["/lookup"] = FOUND
-    release = crm.hang()
-    await desk.connect(crm.url())
+    company.answers["/lookup"] = FOUND
+    release = company.hang()
+    await desk.connect(company.url())
     await desk.mail(Subject="Dotaz")
 
     await page.get_by_role("link", name="Dotaz").click()
@@ -49,8 +51,8 @@ async def test_what_is_being_asked_has_a_skeleton_and_then_the_answer_appears_by
     await expect(page.get_by_role("status").filter(has_text="nalezen, Jan Novák")).to_be_attached()
 
 
-async def test_a_found_customer_is_shown_whole(page: Page, desk: Desk, crm: Crm) -> None:
-    panel = await panel_of(page, desk, crm, FOUND, linkTemplate="https://crm.example/c/{customer_id}")
+async def test_a_found_customer_is_shown_whole(page: Page, desk: Desk, company: Crm) -> None:
+    panel = await panel_of(page, desk, company, FOUND, linkTemplate="https://crm.example/c/{customer_id}")
 
     for text in ("Jan Novák", "VIP", "Plan", "Pro", "12 000 Kč", "Owner", "Eva", "právě teď"):
         await expect(panel.get_by_text(text, exact=True)).to_be_visible()
@@ -59,8 +61,8 @@ async def test_a_found_customer_is_shown_whole(page: Page, desk: Desk, crm: Crm)
     await expect(link).to_have_attribute("rel", "noopener noreferrer")
 
 
-async def test_an_unknown_address_is_explained(page: Page, desk: Desk, crm: Crm) -> None:
-    panel = await panel_of(page, desk, crm, NOT_FOUND)
+async def test_an_unknown_address_is_explained(page: Page, desk: Desk, company: Crm) -> None:
+    panel = await panel_of(page, desk, company, NOT_FOUND)
 
     await panel.get_by_role("button", name="Neznámý").hover()
 
@@ -78,24 +80,24 @@ async def test_an_unknown_address_is_explained(page: Page, desk: Desk, crm: Crm)
     ],
     ids=["500", "401", "html"],
 )
-async def test_a_failure_says_what_failed(page: Page, desk: Desk, crm: Crm, answer: bytes, badge: str, sentence: str) -> None:
-    panel = await panel_of(page, desk, crm, answer)
+async def test_a_failure_says_what_failed(page: Page, desk: Desk, company: Crm, answer: bytes, badge: str, sentence: str) -> None:
+    panel = await panel_of(page, desk, company, answer)
 
     await expect(panel.get_by_text(badge, exact=True)).to_be_visible()
     await expect(panel).to_contain_text(sentence)
 
 
-async def test_an_endpoint_that_hangs_is_a_timeout(page: Page, desk: Desk, crm: Crm) -> None:
-    crm.hang()
-    panel = await panel_of(page, desk, crm, crm.answers["/lookup"])
+async def test_an_endpoint_that_hangs_is_a_timeout(page: Page, desk: Desk, company: Crm) -> None:
+    company.hang()
+    panel = await panel_of(page, desk, company, company.answers["/lookup"])
 
     await expect(panel.get_by_text("Timeout (3s)", exact=True)).to_be_visible()
 
 
-async def test_after_a_failure_the_last_good_answer_stays_greyed_with_its_age(page: Page, desk: Desk, crm: Crm) -> None:
-    panel = await panel_of(page, desk, crm, FOUND)
+async def test_after_a_failure_the_last_good_answer_stays_greyed_with_its_age(page: Page, desk: Desk, company: Crm) -> None:
+    panel = await panel_of(page, desk, company, FOUND)
     await expect(panel.get_by_text("Jan Novák")).to_be_visible()
-    crm.answers["/lookup"] = response(503, b"")
+    company.answers["/lookup"] = response(503, b"")
 
     await panel.get_by_role("button", name="Obnovit CRM").click()
 
@@ -105,25 +107,25 @@ async def test_after_a_failure_the_last_good_answer_stays_greyed_with_its_age(pa
     await expect(stale.locator("time")).to_have_text("právě teď")
 
 
-async def test_refreshing_shows_a_spinner_and_brings_the_new_answer(page: Page, desk: Desk, crm: Crm) -> None:
-    panel = await panel_of(page, desk, crm, NOT_FOUND)
-    crm.answers["/lookup"] = FOUND
-    release = crm.hang()
+async def test_refreshing_shows_a_spinner_and_brings_the_new_answer(page: Page, desk: Desk, company: Crm) -> None:
+    panel = await panel_of(page, desk, company, NOT_FOUND)
+    company.answers["/lookup"] = FOUND
+    release = company.hang()
     button = panel.get_by_role("button", name="Obnovit CRM")
 
     await button.click()
 
     await expect(panel).to_have_attribute("aria-busy", "true")
-    await arrived(crm, 2)
+    await arrived(company, 2)
     release.set()
     await expect(panel.get_by_text("Jan Novák")).to_be_visible()
     await expect(panel).to_have_attribute("aria-busy", "false")
 
 
-async def test_all_panels_are_refreshed_at_once_and_stand_in_their_order(page: Page, desk: Desk, crm: Crm) -> None:
-    crm.answers |= {"/a": FOUND, "/b": NOT_FOUND}
-    await desk.connect(crm.url("/b"), name="Druhý", position=2)
-    await desk.connect(crm.url("/a"), name="První", position=1)
+async def test_all_panels_are_refreshed_at_once_and_stand_in_their_order(page: Page, desk: Desk, company: Crm) -> None:
+    company.answers |= {"/a": FOUND, "/b": NOT_FOUND}
+    await desk.connect(company.url("/b"), name="Druhý", position=2)
+    await desk.connect(company.url("/a"), name="První", position=1)
     ticket = await desk.open()
     await page.goto(f"/#token={desk.token()}/tickets/{ticket}")
     await expect(page.get_by_role("article")).to_have_count(2)
@@ -131,16 +133,16 @@ async def test_all_panels_are_refreshed_at_once_and_stand_in_their_order(page: P
     await expect(page.get_by_role("article").first).to_have_accessible_name("První")
     await page.get_by_role("button", name="Obnovit vše").click()
 
-    await arrived(crm, 2, "/a")
-    await arrived(crm, 2, "/b")
+    await arrived(company, 2, "/a")
+    await arrived(company, 2, "/b")
 
 
-async def test_a_connector_made_while_the_ticket_is_open_gets_its_panel(page: Page, desk: Desk, crm: Crm) -> None:
+async def test_a_connector_made_while_the_ticket_is_open_gets_its_panel(page: Page, desk: Desk, company: Crm) -> None:
     ticket = await desk.open()
     await page.goto(f"/#token={desk.token()}/tickets/{ticket}")
     await expect(page.get_by_text("Žádný connector není zapnutý")).to_be_visible()
 
-    await desk.connect(crm.url(), name="Nový CRM")
+    await desk.connect(company.url(), name="Nový CRM")
 
     await expect(page.get_by_role("article", name="Nový CRM")).to_be_visible()
 
@@ -154,20 +156,20 @@ async def test_a_forged_sender_is_warned_of(page: Page, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
-async def test_no_state_has_a_barrier(page: Page, desk: Desk, crm: Crm) -> None:
+async def test_no_state_has_a_barrier(page: Page, desk: Desk, company: Crm) -> None:
     colours = {f"/{color}": FOUND | {"badge_color": color} for color in ("green", "blue", "yellow", "red", "gray")}
-    crm.answers |= colours | {"/unknown": NOT_FOUND, "/error": response(500, b""), "/stale": FOUND}
-    crm.hang("/slow")
+    company.answers |= colours | {"/unknown": NOT_FOUND, "/error": response(500, b""), "/stale": FOUND}
+    company.hang("/slow")
     for path in (*colours, "/unknown", "/error", "/slow", "/stale"):
-        await desk.connect(crm.url(path), name=path.removeprefix("/"), linkTemplate="https://crm.example/{customer_id}")
+        await desk.connect(company.url(path), name=path.removeprefix("/"), linkTemplate="https://crm.example/{customer_id}")
     ticket = await desk.open()
-    await arrived(crm, 1, "/stale")
+    await arrived(company, 1, "/stale")
     await page.goto(f"/#token={desk.token()}/tickets/{ticket}")
     slow = page.get_by_role("article", name="slow")
     await expect(slow).to_be_visible()
     assert await barriers(page) == []
 
-    crm.answers["/stale"] = response(500, b"")
+    company.answers["/stale"] = response(500, b"")
     await page.get_by_role("button", name="Obnovit stale").click()
     await expect(page.locator(".disqua-stale")).to_be_visible()
     await expect(slow.get_by_text("Timeout (3s)")).to_be_visible()

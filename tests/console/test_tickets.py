@@ -86,9 +86,9 @@ async def test_the_keyboard_alone_goes_through_the_list_and_back(page: Page, des
     await expect(page.get_by_role("link", name="Dva")).to_be_focused()
 
 
-async def test_a_ticket_is_opened_by_hand_and_its_panel_fills(page: Page, desk: Desk, crm: Crm) -> None:
-    crm.answers["/lookup"] = {"found": True, "name": "Jan Novák"}
-    await desk.connect(crm.url())
+async def test_a_ticket_is_opened_by_hand_and_its_panel_fills(page: Page, desk: Desk, company: Crm) -> None:
+    company.answers["/lookup"] = {"found": True, "name": "Jan Novák"}
+    await desk.connect(company.url())
     await page.goto(f"/#token={desk.token()}")
     await expect(page.get_by_text("Zatím žádné tickety")).to_be_visible()
 
@@ -128,8 +128,8 @@ async def test_other_tickets_of_the_requester_are_a_click_away(page: Page, desk:
     await expect(page.get_by_role("heading", name="#1 Dříve")).to_be_visible()
 
 
-async def test_a_bounce_says_why_it_has_no_panels(page: Page, desk: Desk, crm: Crm) -> None:
-    await desk.connect(crm.url())
+async def test_a_bounce_says_why_it_has_no_panels(page: Page, desk: Desk, company: Crm) -> None:
+    await desk.connect(company.url())
     await desk.mail(Subject="Undelivered", sender="mailer-daemon@firma.cz")
     await page.goto(f"/#token={desk.token()}")
     await page.get_by_role("link", name="Undelivered").click()
@@ -145,17 +145,17 @@ async def test_an_unknown_ticket_says_so(page: Page, desk: Desk) -> None:
 
 
 async def test_two_browsers_of_one_workspace_see_the_same_live(
-    new_context: Callable[[], Awaitable[BrowserContext]], desk: Desk, crm: Crm
+    new_context: Callable[[], Awaitable[BrowserContext]], desk: Desk, company: Crm
 ) -> None:
-    crm.answers["/lookup"] = {"found": True, "name": "Jan Novák"}
-    await desk.connect(crm.url())
+    company.answers["/lookup"] = {"found": True, "name": "Jan Novák"}
+    await desk.connect(company.url())
     ticket = await desk.open()
     pages = [await (await new_context()).new_page() for _ in range(2)]
     for page in pages:
         await page.goto(f"/#token={desk.token()}/tickets/{ticket}")
         await expect(page.get_by_text("Jan Novák", exact=True)).to_be_visible()
-    crm.answers["/lookup"] = {"found": True, "name": "Jan Nový"}
-    release = crm.hang()
+    company.answers["/lookup"] = {"found": True, "name": "Jan Nový"}
+    release = company.hang()
 
     await pages[0].get_by_role("button", name="Obnovit CRM").click()
 
@@ -168,12 +168,12 @@ async def test_two_browsers_of_one_workspace_see_the_same_live(
 
 
 async def test_after_a_restart_the_console_comes_back_by_itself_and_catches_up(
-    page: Page, faults: Faults, outage: Outage, crm: Crm
+    page: Page, faults: Faults, outage: Outage, company: Crm
 ) -> None:
     faults.expect("WebSocket|ERR_CONNECTION_REFUSED|Failed to load resource")
-    crm.answers["/lookup"] = {"found": True, "name": "Jan Novák"}
+    company.answers["/lookup"] = {"found": True, "name": "Jan Novák"}
     desk = outage.desk
-    await desk.connect(crm.url(), cacheTtlHours=0)
+    await desk.connect(company.url(), cacheTtlHours=0)
     ticket = await desk.open()
     base_url = desk.base_url
     await page.goto(f"{base_url}/#token={desk.token()}/tickets/{ticket}")
@@ -181,7 +181,7 @@ async def test_after_a_restart_the_console_comes_back_by_itself_and_catches_up(
 
     await outage.stop()
     await expect(page.get_by_text("Obnovuji spojení…")).to_be_visible()
-    crm.answers["/lookup"] = {"found": True, "name": "Jan Nový"}
+    company.answers["/lookup"] = {"found": True, "name": "Jan Nový"}
     await outage.start()
     await outage.desk.refresh(ticket)
     await outage.desk.mail(Subject="Mezitím")
@@ -194,9 +194,9 @@ async def test_after_a_restart_the_console_comes_back_by_itself_and_catches_up(
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-async def test_list_ticket_and_form_have_no_barriers_and_fit(page: Page, desk: Desk, crm: Crm) -> None:
-    crm.answers["/lookup"] = {"found": True, "name": "Jan Novák", "fields": {"Plán" * 15: "hodnota" * 60}}
-    await desk.connect(crm.url())
+async def test_list_ticket_and_form_have_no_barriers_and_fit(page: Page, desk: Desk, company: Crm) -> None:
+    company.answers["/lookup"] = {"found": True, "name": "Jan Novák", "fields": {"Plán" * 15: "hodnota" * 60}}
+    await desk.connect(company.url())
     await desk.mail(Subject="Dlouhý předmět " * 12 + "x" * 200, sender="jan.s.velmi-dlouhou.adresou@velmi-dlouha-domena.example")
     await page.goto(f"/#token={desk.token()}")
 
