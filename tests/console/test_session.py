@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from domain.identity import Role
+from server.app import utc_now
 from tests.stage.accessibility import barriers
 
 if TYPE_CHECKING:
@@ -105,6 +106,23 @@ async def test_a_token_that_expires_while_the_console_is_open_asks_for_a_new_one
     await page.get_by_role("button", name="Přihlásit se").click()
 
     await expect(page.get_by_role("heading", name="#1 Hello")).to_be_visible()
+
+
+async def test_a_token_that_is_revoked_while_the_console_is_open_leads_back_to_the_door(
+    page: Page, faults: Faults, desk: Desk
+) -> None:
+    faults.expect("401")
+    token = desk.token()
+    await sign_in(page, token)
+    await expect(page.get_by_text("Živě")).to_be_visible()
+    principal = await desk.parts.tokens.authenticate(token)
+    assert principal is not None
+
+    async with desk.parts.database.operator() as store:
+        await store.revocations.add(principal.token_id, utc_now(), expires_at=principal.expires_at)
+
+    await expect(page.get_by_role("alert")).to_contain_text("Server už váš token nepřijímá")
+    await expect(page.get_by_label("Token")).to_be_visible()
 
 
 async def test_signing_out_forgets_the_token(page: Page, desk: Desk) -> None:

@@ -2,7 +2,7 @@ import { useSyncExternalStore } from 'react';
 import { localStorage, sessionStorage } from '../storage/storage.ts';
 
 /** Why nobody is signed in: never was, left, the server no longer takes the token, or it is one for mail. */
-export type SignedOutReason = 'none' | 'left' | 'refused' | 'expired' | 'mail';
+export type SignedOutReason = 'none' | 'left' | 'revoked' | 'expired' | 'mail';
 
 export type Session =
   | Readonly<{ state: 'signedIn'; token: string }>
@@ -36,7 +36,7 @@ export function signOut(reason: SignedOutReason): void {
       storage.removeItem(KEY);
     }
   }
-  become({ state: 'signedOut', reason: reason === 'refused' && isExpired(token) ? 'expired' : reason });
+  become({ state: 'signedOut', reason: reason === 'revoked' && isExpired(token) ? 'expired' : reason });
 }
 
 /** Whether a token says itself that its time is over; the server alone decides whether it is good. */

@@ -20,7 +20,7 @@ const AGAIN_AFTER_MS = 5_000;
 export function SignedIn({ token }: { token: string }) {
   const [api, setApi] = useState<Api | null>(null);
   useEffect(() => {
-    const opened = openApi(token, () => signOut('refused'));
+    const opened = openApi(token, () => signOut('revoked'));
     setApi(opened);
     return opened.close;
   }, [token]);
