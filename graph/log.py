@@ -16,7 +16,7 @@ from graph.errors import BadRequest
 from graph.pages import MAX_PAGE, check_first
 from graph.rights import MayConfigure
 from graph.types import ConnectorIdArgument, Lookup, uuid_of
-from graph.watch import patience, read_again
+from graph.watch import Rest, patience, read_again
 from lookups.updates import CONNECTORS, log_topic
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ async def connector_lookups(info: Info, id: ConnectorIdArgument, newest: Newest 
     if connector_id is None or told is None:
         message = "There is no such connector."
         raise BadRequest(message)
-    again = partial(read_again, context.services.database)
+    again, rest = partial(read_again, context.services.database), Rest()
     async with context.services.updates.watch(context.workspace_id, CONNECTORS, log_topic(connector_id)) as watch:
-        standing = await _standing(context, connector_id, told)
+        standing = await rest.after(_standing(context, connector_id, told))
         news = told.news(standing or {})
         news = news[max(0, len(news) - newest) :]
         while standing is not None:
@@ -57,8 +57,9 @@ async def connector_lookups(info: Info, id: ConnectorIdArgument, newest: Newest 
                 for line in await again(partial(_lines, context, connector_id, news[start : start + _AT_ONCE])):
                     told.known[line.id] = line.status
                     yield Lookup.of(line)
+            await rest.take()  # thousands may be queued
             await watch.wait(patience())
-            standing = await again(partial(_standing, context, connector_id, told))
+            standing = await rest.after(again(partial(_standing, context, connector_id, told)))
             news = told.news(standing or {})
 
 

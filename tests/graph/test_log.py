@@ -11,8 +11,9 @@ from domain.identity import ConnectorId, EmailAddress, TicketId
 from domain.lookup import LookupTrigger
 from graph.pages import MAX_PAGE
 from graph.types import uuid_of
+from lookups.updates import log_topic
 from server.app import utc_now
-from tests.graph.desk import LOOKUP, open_neighbour, open_ticket, watches
+from tests.graph.desk import LOOKUP, open_neighbour, open_ticket, statements, watches
 from tests.stage.crm import NOT_FOUND, response
 from tests.stage.front_end import receive
 from tests.stage.waiting import eventually
@@ -152,6 +153,28 @@ async def everything_ended(log: Watching, lookup_ids: set[str]) -> None:
         line = await log.next()
         if line["status"] != "PENDING":
             lookup_ids.remove(line["id"])
+
+
+async def test_while_thousands_are_queued_who_watches_leaves_the_others_their_time(helpdesk: Helpdesk, crm: Crm) -> None:
+    connector_id = await helpdesk.connect(crm.url())
+    await open_ticket(helpdesk.agent)
+    await helpdesk.settled()
+    release = crm.hang()
+    await queued(helpdesk, connector_id, 500)
+    found = uuid_of(connector_id)  # type: ignore[arg-type]  # an id is a text to a front end
+    assert found
+    topic, asked = log_topic(ConnectorId(found)), 0
+    async with helpdesk.admin.watching(WATCH, id=connector_id, newest=0):
+        await watching(helpdesk, 1)
+        with statements(helpdesk) as executed:
+            while sum("UNION" in statement for statement in executed) < 5:
+                await helpdesk.parts.updates.announce(helpdesk.workspace_id, topic)
+                await helpdesk.agent.ask("{ viewer { role } }")
+                asked += 1
+    await helpdesk.admin.ask(DELETE, id=connector_id)
+    release.set()
+
+    assert asked > 5 * 5
 
 
 async def test_the_end_of_a_lookup_that_is_older_than_all_that_was_shown_is_seen(helpdesk: Helpdesk, crm: Crm) -> None:
