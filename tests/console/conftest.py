@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from server.console import is_built
 from tests.flows.desk import Desk
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tests.stage.helpdesk import Helpdesk
 
 OUR_MAIL_SERVER = "mx.disqua.example"
+
+expect.set_options(timeout=30_000)  # milliseconds: a busy machine takes its time, and a red test may
 
 _ARGUMENTS = [
     "--no-sandbox",  # root may use none, and the pages are ours
