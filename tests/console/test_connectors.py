@@ -197,7 +197,7 @@ async def test_a_new_connector_that_does_not_answer_stays_off_and_says_why(
     if path == "/slow":
         await expect(page.get_by_role("progressbar")).to_be_visible()
 
-    await expect(page.get_by_text("Connector zůstává vypnutý")).to_be_visible(timeout=8_000)
+    await expect(page.get_by_text("Connector zůstává vypnutý")).to_be_visible()
     await expect(page.get_by_role("main")).to_contain_text(reason)
     assert [connector["enabled"] for connector in await connectors(desk)] == [False]
     release.set()

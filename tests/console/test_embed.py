@@ -146,7 +146,7 @@ async def test_a_timeout_is_called_by_its_name(page: Page, host: HostPage, desk:
 
     crm = panel(await show(page, host, desk, await desk.open()))
 
-    await expect(crm.get_by_text("Timeout (3s)")).to_be_visible(timeout=10_000)
+    await expect(crm.get_by_text("Timeout (3s)")).to_be_visible()
     answered.set()
 
 
@@ -311,7 +311,7 @@ async def test_the_element_comes_back_after_the_server_and_catches_up(
     company.answers["/lookup"] = FOUND
 
     async with open_helpdesk(data_dir, port=port, allowed_origins=[host.origin]):
-        await expect(panel(element)).to_contain_text("Jan Novák", timeout=20_000)
+        await expect(panel(element)).to_contain_text("Jan Novák")
         await expect(element.get_by_text("Spojení se přerušilo")).to_be_hidden()
 
 

@@ -41,7 +41,7 @@ async def test_a_socket_that_a_fault_of_the_server_ended_comes_back(page: Page, 
 
     await sockets[0].close(code=code, reason="fault")
     await expect(page.get_by_text("Obnovuji spojení…")).to_be_visible()
-    await expect(page.get_by_text("Živě")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("Živě")).to_be_visible()
     await desk.mail(Subject="Potom")
 
     await expect(page.get_by_role("link", name="Potom")).to_be_visible()
@@ -61,7 +61,7 @@ async def test_where_no_socket_gets_through_panels_and_list_live_on_event_stream
 
     release.set()
 
-    await expect(page.get_by_text("Jan Novák", exact=True)).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("Jan Novák", exact=True)).to_be_visible()
     await expect(page.get_by_text("Živě")).to_be_visible()
     await page.keyboard.press("Escape")
     await desk.mail(Subject="Potom")
@@ -212,14 +212,14 @@ async def test_two_hundred_tickets_at_once_all_arrive(page: Page, desk: Desk) ->
     for number in range(200):
         await desk.open(f"jan{number}@firma.cz")
 
-    await expect(page.locator("a[data-row]")).to_have_count(200, timeout=15_000)
+    await expect(page.locator("a[data-row]")).to_have_count(200)
 
 
 async def test_a_new_ticket_half_written_survives_the_end_of_the_token(page: Page, faults: Faults, desk: Desk) -> None:
     faults.expect("401")
     await page.goto(f"/#token={desk.token(ttl=timedelta(seconds=4))}/tickets/new")
     await page.get_by_label("Předmět").fill("Půl hodiny psaní")
-    await expect(page.get_by_role("alert")).to_contain_text("Platnost tokenu vypršela", timeout=15_000)
+    await expect(page.get_by_role("alert")).to_contain_text("Platnost tokenu vypršela")
 
     await page.get_by_label("Token").fill(desk.token())
     await page.get_by_role("button", name="Přihlásit se").click()

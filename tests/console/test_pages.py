@@ -36,7 +36,7 @@ async def test_graphiql_opens_and_keeps_its_policy(page: Page, faults: Faults) -
 
     await page.goto("/graphiql")
 
-    await expect(page.locator(".graphiql-container .monaco-editor").first).to_be_visible(timeout=30_000)
+    await expect(page.locator(".graphiql-container .monaco-editor").first).to_be_visible()
 
 
 async def test_the_first_load_is_small(page: Page) -> None:

@@ -186,7 +186,7 @@ async def test_after_a_restart_the_console_comes_back_by_itself_and_catches_up(
     await outage.desk.refresh(ticket)
     await outage.desk.mail(Subject="Mezitím")
 
-    await expect(page.get_by_text("Živě")).to_be_visible(timeout=30_000)
+    await expect(page.get_by_text("Živě")).to_be_visible()
     await expect(page.get_by_text("Jan Nový", exact=True)).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("link", name="Mezitím")).to_be_visible()
