@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_PAGE = 100
+_LARGEST_NUMBER = 2**31 - 1  # PostgreSQL compares no larger one with a ticket's
 
 Node = TypeVar("Node")
 
@@ -71,7 +72,7 @@ def number_after(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     key = _key(cursor)
-    if not re.fullmatch(r"[0-9]{1,10}", key):
+    if not re.fullmatch(r"[0-9]{1,10}", key) or int(key) > _LARGEST_NUMBER:
         raise _bad_cursor()
     return int(key)
 

@@ -152,6 +152,7 @@ NOT_A_CURSOR = [
     cursor("1e3"),
     cursor("1.0"),
     cursor("٣".encode()),
+    cursor(str(2**31)),
     cursor("9" * 30),
     cursor("9" * 5_000),
     cursor(b"\xff\xfe"),
