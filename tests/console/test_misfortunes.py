@@ -68,6 +68,24 @@ async def test_where_no_socket_gets_through_panels_and_list_live_on_event_stream
     await expect(page.get_by_role("link", name="Potom")).to_be_visible()
 
 
+async def test_event_streams_leave_the_browser_connections_for_all_else(page: Page, faults: Faults, desk: Desk, crm: Crm) -> None:
+    """Of HTTP/1.1 it has six to a host; the settings watch each connector."""
+    faults.expect("WebSocket")
+    await page.route_web_socket("**/graphql", lambda socket: socket.close(code=1006))
+    for number in range(8):
+        await desk.connect(crm.url(), f"CRM {number}")
+    await page.goto(f"/#token={desk.token(Role.ADMIN)}/settings")
+    await expect(page.get_by_text("Živě")).to_be_visible(timeout=15_000)
+
+    await page.get_by_role("switch").first.click()
+
+    async def is_switched_off() -> bool:
+        connectors = (await desk.admin.ask("{ connectors { enabled } }"))["connectors"]
+        return any(not connector["enabled"] for connector in connectors)
+
+    await eventually(is_switched_off)
+
+
 async def test_what_opened_while_the_connection_was_lost_is_not_skipped_for_what_opened_after(page: Page, desk: Desk) -> None:
     """The event of the newest may come before the list that is read anew."""
     sockets: list[WebSocketRoute] = []

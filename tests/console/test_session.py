@@ -117,6 +117,7 @@ async def test_a_token_that_is_revoked_while_the_console_is_open_leads_back_to_t
     await expect(page.get_by_text("Živě")).to_be_visible()
     principal = await desk.parts.tokens.authenticate(token)
     assert principal is not None
+    assert principal.token_id is not None
 
     async with desk.parts.database.operator() as store:
         await store.revocations.add(principal.token_id, utc_now(), expires_at=principal.expires_at)

@@ -15,6 +15,7 @@ export type Line = Readonly<{
 }>;
 
 const SOCKETS_TRIED = 2;
+const MOST_STREAMS = 2; // of HTTP/1.1 a browser has six connections to a host, for all tabs and requests together
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 const LONG_LIFE_MS = 10_000;
@@ -25,6 +26,7 @@ export function openLine(url: string, token: string, connection: Connection, ref
   const closing = new AbortController();
   let cameThrough = false;
   let failures = 0;
+  let streams = 0;
   const socket = openSocket(url.replace(/^http/, 'ws'), token, {
     connected: () => {
       cameThrough = true;
@@ -40,9 +42,38 @@ export function openLine(url: string, token: string, connection: Connection, ref
     },
   });
 
+  function stream(subscription: Subscription, hearer: Hearer): () => void {
+    streams += 1;
+    const stop = openStream(url, token, subscription, {
+      ...hearer,
+      opened: () => connection.connected(),
+      lost: () => {
+        failures = 0; // it was not the sockets alone
+        connection.lost();
+        hearer.complete();
+      },
+    });
+    return () => {
+      streams -= 1;
+      stop();
+    };
+  }
+
+  function open(subscription: Subscription, hearer: Hearer): () => void {
+    if (cameThrough || failures < SOCKETS_TRIED) {
+      return socket.subscribe(subscription, hearer);
+    }
+    if (streams < MOST_STREAMS) {
+      return stream(subscription, hearer);
+    }
+    queueMicrotask(hearer.complete); // until there is room
+    return () => {};
+  }
+
   /** Until it ends, and whether it is over for good. */
-  function once(subscription: Subscription, hearer: Hearer, signal: AbortSignal): Promise<boolean> {
-    return new Promise((resolve) => {
+  async function once(subscription: Subscription, hearer: Hearer, signal: AbortSignal): Promise<boolean> {
+    let stop = () => {};
+    const forGood = await new Promise<boolean>((resolve) => {
       const next = (event: Event) => {
         if (!event.errors) {
           hearer.next(event);
@@ -52,21 +83,11 @@ export function openLine(url: string, token: string, connection: Connection, ref
         }
       };
       const complete = () => resolve(false);
-      const stop =
-        !cameThrough && failures >= SOCKETS_TRIED
-          ? openStream(url, token, subscription, {
-              opened: () => connection.connected(),
-              next,
-              complete,
-              lost: () => {
-                failures = 0; // it was not the sockets alone
-                connection.lost();
-                complete();
-              },
-            })
-          : socket.subscribe(subscription, { next, complete });
-      signal.addEventListener('abort', stop, { once: true });
+      stop = open(subscription, { next, complete });
+      signal.addEventListener('abort', complete, { once: true });
     });
+    stop();
+    return forGood;
   }
 
   async function follow(subscription: Subscription, hearer: Hearer, signal: AbortSignal): Promise<void> {
