@@ -82,12 +82,25 @@ class Subscription:
 
     connector_lookups = log.connector_lookups
 
-    @strawberry.subscription(description="Every ticket that opens from now on, in order.")
-    async def ticket_opened(self, info: Info) -> AsyncGenerator[Ticket, None]:
+    @strawberry.subscription(
+        description="Every ticket that opens from now on, in order; with `after` also those that opened since a list was read."
+    )
+    async def ticket_opened(
+        self,
+        info: Info,
+        after: Annotated[
+            int | None,
+            strawberry.argument(
+                description="The number of the newest ticket that is known, 0 for none: those after it come first, the newest "
+                "100 of them at most. Left out = none that are there already."
+            ),
+        ] = None,
+    ) -> AsyncGenerator[Ticket, None]:
         """Tickets as they open."""
         context = info.context
         async with context.services.database.reading(context.workspace_id) as store:
-            seen = await store.tickets.newest_number()
+            newest = await store.tickets.newest_number()
+        seen = newest if after is None else min(max(after, newest - _TICKETS_AT_ONCE), newest)
         async with context.services.updates.watch(context.workspace_id, TICKETS) as watch:
             while True:
                 opened = await read_again(context.services.database, partial(_opened_after, context, seen))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.flows.desk import Desk
     from tests.stage.faults import Faults
+    from tests.stage.helpdesk import Helpdesk
 
 
 async def sign_in(page: Page, token: str) -> None:
@@ -53,6 +54,22 @@ async def test_a_link_with_a_token_and_a_page_opens_that_page(page: Page, desk: 
     await page.goto(f"/#token={desk.token()}/tickets/{ticket}")
 
     await expect(page.get_by_role("heading", name="#1 Hello")).to_be_visible()
+
+
+async def test_a_link_does_not_sign_anybody_over_to_somebody_else_unasked(page: Page, desk: Desk, product: Helpdesk) -> None:
+    other = await product.add_workspace("Cizí firma", "support@cizi.example")
+    await page.goto(f"/#token={desk.token()}")
+    await expect(page.get_by_text("Firma", exact=True)).to_be_visible()
+
+    await page.goto(f"/#token={desk.token(workspace=other)}")
+    await page.get_by_role("button", name="Zůstat přihlášen").click()
+    await expect(page.get_by_text("Firma", exact=True)).to_be_visible()
+
+    await page.goto(f"/#token={desk.token(workspace=other)}")
+    await expect(page.get_by_role("heading", name="Přihlásit se jako někdo jiný?")).to_be_visible()
+    assert await barriers(page) == []
+    await page.get_by_role("button", name="Přihlásit se odkazem").click()
+    await expect(page.get_by_text("Cizí firma", exact=True)).to_be_visible()
 
 
 async def test_a_token_of_another_server_is_refused_in_words(page: Page, faults: Faults, desk: Desk) -> None:

@@ -138,6 +138,18 @@ async def test_a_bounce_says_why_it_has_no_panels(page: Page, desk: Desk, compan
     await expect(page.get_by_text("Automatický")).to_be_visible()
 
 
+async def test_no_name_reads_as_another_by_turning_its_letters_around(page: Page, desk: Desk) -> None:
+    await desk.mail(Subject="=?utf-8?q?=E2=80=AEfaktura?=", From="=?utf-8?q?=E2=80=AEzc.amrif=40nej?= <zly@cizi.example>")
+    await page.goto(f"/#token={desk.token()}")
+
+    row = page.locator("a[data-row]")
+
+    await expect(row).to_contain_text("zc.amrif@nej")
+    assert "\u202e" not in await row.inner_text()
+    await row.click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("#1 faktura")
+
+
 async def test_an_unknown_ticket_says_so(page: Page, desk: Desk) -> None:
     await page.goto(f"/#token={desk.token()}/tickets/0190a5a5-0000-7000-8000-000000000000")
 

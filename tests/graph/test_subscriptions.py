@@ -6,6 +6,8 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.graph.desk import PANEL, open_neighbour, open_ticket, stock, watches
 from tests.stage.crm import FOUND, NOT_FOUND, response
 from tests.stage.front_end import receive, send
@@ -248,6 +250,17 @@ async def test_tickets_that_nobody_announced_are_told_with_the_next(helpdesk: He
         told = [(await opened.next())["number"] for _ in range(221)]
 
     assert told == list(range(1, 222))
+
+
+@pytest.mark.parametrize(("after", "first"), [(0, 121), (219, 220), (220, 221), (-1, 121), (2**31 - 1, 221)])
+async def test_what_opened_after_the_newest_ticket_that_is_known_comes_first(helpdesk: Helpdesk, after: int, first: int) -> None:
+    await stock(helpdesk, 220)
+
+    async with helpdesk.agent.watching(f"subscription {{ ticketOpened(after: {after}) {{ number }} }}") as opened:
+        await watching(helpdesk, 1)
+        await open_ticket(helpdesk.agent)
+
+        assert [(await opened.next())["number"] for _ in range(first, 222)] == list(range(first, 222))
 
 
 async def test_a_ticket_by_mail_is_told_and_a_reply_is_not(helpdesk: Helpdesk) -> None:

@@ -25,12 +25,17 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
   );
 }
 
-/** Over plain http a browser has no clipboard to write to; there the old command still works. */
+/** Over plain http a browser has no clipboard to write to, and elsewhere it may refuse it; there the old command still works. */
 async function copy(text: string): Promise<boolean> {
-  if (navigator.clipboard) {
+  try {
     await navigator.clipboard.writeText(text);
     return true;
+  } catch {
+    return copyByCommand(text);
   }
+}
+
+function copyByCommand(text: string): boolean {
   const area = document.createElement('textarea');
   area.value = text;
   const focused = document.activeElement;

@@ -18,11 +18,14 @@ const FILTERS = ['ALL', 'FOUND', 'NOT_FOUND', 'ERROR', 'TIMEOUT'] as const;
 /** The newest lookups of a connector as they happen. */
 export function Log({ connector }: { connector: ConnectorData }) {
   const words = useWords(logWords);
+  const shared = useWords(connectorWords);
   const { log, loadMore, reload } = useLog(connector.id);
   const [filter, setFilter] = useState<Filter>('ALL');
   switch (log.state) {
     case 'loading':
       return <Skeleton className={styles.waiting} />;
+    case 'gone':
+      return <Notice title={shared.missing} />;
     case 'failed':
       return <Trouble error={log.error} onRetry={reload} />;
     case 'loaded':

@@ -67,12 +67,15 @@ type Page = NonNullable<ResultOf<typeof LogQuery>['connector']>['lookups'];
 
 /** The log as far as it is loaded, newest first. */
 export type LogState =
-  | Readonly<{ state: 'loading' }>
+  /** `heard` was told live before the first page came. */
+  | Readonly<{ state: 'loading'; heard: readonly LookupData[] }>
+  | Readonly<{ state: 'gone' }>
   | Readonly<{ state: 'failed'; error: CombinedError }>
   | Readonly<{ state: 'loaded'; lookups: readonly LookupData[]; after: string | null; loadingMore: boolean }>;
 
 type Happening =
   | { type: 'failed'; error: CombinedError }
+  | { type: 'gone' }
   | { type: 'first'; page: Page }
   | { type: 'older'; page: Page }
   | { type: 'loadingMore' }
@@ -83,7 +86,7 @@ export function useLog(id: string) {
   const client = useClient();
   const locale = useLanguage();
   const connections = useReconnections();
-  const [log, happen] = useReducer(next, { state: 'loading' });
+  const [log, happen] = useReducer(next, { state: 'loading', heard: [] });
 
   const load = useCallback(
     async (after: string | null) => {
@@ -94,8 +97,8 @@ export function useLog(id: string) {
       );
       if (data?.connector) {
         happen({ type: after === null ? 'first' : 'older', page: data.connector.lookups });
-      } else if (error) {
-        happen({ type: 'failed', error });
+      } else {
+        happen(error ? { type: 'failed', error } : { type: 'gone' });
       }
     },
     [client, id, locale],
@@ -120,8 +123,15 @@ function next(log: LogState, happening: Happening): LogState {
   switch (happening.type) {
     case 'failed': // what is here stays
       return log.state === 'loaded' ? { ...log, loadingMore: false } : { state: 'failed', error: happening.error };
+    case 'gone':
+      return { state: 'gone' };
     case 'first':
-      return { state: 'loaded', lookups: happening.page.nodes, after: cursor(happening.page), loadingMore: false };
+      return {
+        state: 'loaded',
+        lookups: merged(happening.page.nodes, heardSince(happening.page, log)),
+        after: cursor(happening.page),
+        loadingMore: false,
+      };
     case 'older':
       return log.state === 'loaded'
         ? {
@@ -134,8 +144,17 @@ function next(log: LogState, happening: Happening): LogState {
     case 'loadingMore':
       return log.state === 'loaded' ? { ...log, loadingMore: true } : log;
     case 'told':
-      return log.state === 'loaded' ? { ...log, lookups: merged(log.lookups, [happening.lookup]) } : log;
+      return log.state === 'loaded'
+        ? { ...log, lookups: merged(log.lookups, [happening.lookup]) }
+        : { state: 'loading', heard: [...(log.state === 'loading' ? log.heard : []), happening.lookup] };
   }
+}
+
+/** What was told live is younger than a page that was read meanwhile; what lies before the page comes with the next one. */
+function heardSince(page: Page, log: LogState): readonly LookupData[] {
+  const known = log.state === 'loaded' ? log.lookups : log.state === 'loading' ? log.heard : [];
+  const oldest = page.nodes.at(-1)?.id ?? '';
+  return known.filter(({ id, completedAt }) => id >= oldest && completedAt !== null);
 }
 
 /** The later word on a lookup goes before; ids tell the order, being UUIDs of version 7. */

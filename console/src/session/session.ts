@@ -6,7 +6,9 @@ export type SignedOutReason = 'none' | 'left' | 'revoked' | 'expired' | 'mail';
 
 export type Session =
   | Readonly<{ state: 'signedIn'; token: string }>
-  | Readonly<{ state: 'signedOut'; reason: SignedOutReason }>;
+  | Readonly<{ state: 'signedOut'; reason: SignedOutReason }>
+  /** A link brought another token than the one that is `kept` here. */
+  | Readonly<{ state: 'offered'; token: string; kept: string }>;
 
 const KEY = 'disqua.token';
 const listeners = new Set<() => void>();
@@ -25,6 +27,11 @@ export function storedToken(): string | null {
 /** Sign in; `remember` keeps the token when the browser closes. */
 export function signIn(token: string, { remember }: { remember: boolean }): void {
   (remember ? localStorage : sessionStorage).setItem(KEY, token);
+  become({ state: 'signedIn', token });
+}
+
+/** Stay signed in as before, whatever a link offered. */
+export function stay(token: string): void {
   become({ state: 'signedIn', token });
 }
 
@@ -54,11 +61,15 @@ export function isExpired(token: string | null): boolean {
 /** A link signs in by `#token=…`: what stands behind # never reaches a server's log. */
 function begin(): Session {
   const [, token, rest] = /^#token=([\w.-]+)(.*)$/.exec(location.hash) ?? [];
+  const stored = storedToken();
   if (token) {
     history.replaceState(null, '', `#${rest || '/'}`);
+    if (stored !== null && stored !== token && !isExpired(stored)) {
+      return { state: 'offered', token, kept: stored };
+    }
     sessionStorage.setItem(KEY, token);
+    return { state: 'signedIn', token };
   }
-  const stored = storedToken();
   return stored ? { state: 'signedIn', token: stored } : { state: 'signedOut', reason: 'none' };
 }
 

@@ -10,6 +10,12 @@ export const sessionWords = bilingual(
     remember: 'Stay signed in on this computer',
     signIn: 'Sign in',
     empty: 'Paste the token here first.',
+    offer: {
+      title: 'Sign in as somebody else?',
+      lead: 'You are signed in, and this link would sign you in with another token, perhaps to another company. Only go on if you know who the link is from.',
+      stay: 'Stay signed in as I am',
+      accept: 'Sign in by the link',
+    },
     reasons: {
       none: '',
       left: 'You are signed out.',
@@ -29,6 +35,12 @@ export const sessionWords = bilingual(
     remember: 'Zůstat na tomto počítači přihlášen',
     signIn: 'Přihlásit se',
     empty: 'Nejdřív sem vložte token.',
+    offer: {
+      title: 'Přihlásit se jako někdo jiný?',
+      lead: 'Už jste přihlášeni a tento odkaz vás přihlásí jiným tokenem, třeba i k jiné firmě. Pokračujte, jen když víte, od koho odkaz je.',
+      stay: 'Zůstat přihlášen jako dosud',
+      accept: 'Přihlásit se odkazem',
+    },
     reasons: {
       none: '',
       left: 'Jste odhlášeni.',

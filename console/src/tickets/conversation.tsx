@@ -4,6 +4,7 @@ import { useClient } from 'urql';
 import { type FragmentOf, graphql, type ResultOf, readFragment } from '../api/graphql.ts';
 import { Age } from '../clock/age.tsx';
 import { useWords } from '../preferences/preferences.ts';
+import { legible } from '../words/legible.ts';
 import styles from './conversation.module.css';
 import { ticketWords } from './words.ts';
 
@@ -89,7 +90,7 @@ function Message({ message }: { message: Page['nodes'][number] }) {
   return (
     <li className={styles.message}>
       <div className={styles.head}>
-        <span className={styles.sender}>{sender ? (sender.name ?? sender.email) : words.nobody}</span>
+        <span className={styles.sender}>{sender ? legible(sender.name ?? sender.email) : words.nobody}</span>
         {senderVerification === 'VERIFIED' && (
           <Badge color="green" title={words.verification.VERIFIED}>
             {words.verified}

@@ -4,6 +4,7 @@ import { Link } from 'wouter';
 import { graphql } from '../api/graphql.ts';
 import { Age } from '../clock/age.tsx';
 import { useWords } from '../preferences/preferences.ts';
+import { legible } from '../words/legible.ts';
 import styles from './other-tickets.module.css';
 import { ticketWords } from './words.ts';
 
@@ -44,7 +45,7 @@ export function OtherTickets({ email, except }: { email: string; except: string 
           <li key={id}>
             <Link href={`/tickets/${id}`} className={styles.ticket}>
               <span className={styles.number}>#{number}</span>
-              <span className={styles.subject}>{subject === '' ? words.noSubject : subject}</span>
+              <span className={styles.subject}>{subject === '' ? words.noSubject : legible(subject)}</span>
               <Age at={createdAt} className={styles.number} />
             </Link>
           </li>

@@ -11,6 +11,7 @@ import { Notice } from '../shell/notice.tsx';
 import { useTitle } from '../shell/title.ts';
 import { Trouble } from '../shell/trouble.tsx';
 import { typing } from '../shell/typing.ts';
+import { legible } from '../words/legible.ts';
 import { Conversation, MessagesFragment } from './conversation.tsx';
 import { OtherTickets } from './other-tickets.tsx';
 import styles from './ticket-page.module.css';
@@ -69,18 +70,19 @@ export function TicketPage({ id }: { id: string }) {
 
 function Loaded({ ticket, reread }: { ticket: OpenTicket; reread: () => void }) {
   const words = useWords(ticketWords);
-  const { number, subject, requester, automatic, createdAt } = ticket;
-  useTitle(`#${number} ${subject === '' ? words.noSubject : subject}`);
+  const { number, requester, automatic, createdAt } = ticket;
+  const subject = ticket.subject === '' ? words.noSubject : legible(ticket.subject);
+  useTitle(`#${number} ${subject}`);
   return (
     <>
       <header className={styles.head}>
         <Heading as="h1" size="5" className={styles.subject}>
-          <span className={styles.number}>#{number}</span> {subject === '' ? words.noSubject : subject}
+          <span className={styles.number}>#{number}</span> {subject}
         </Heading>
         <Text as="p" size="2" color="gray" highContrast className={styles.who}>
           {requester ? (
             <>
-              {requester.name && <strong>{requester.name} </strong>}
+              {requester.name && <strong>{legible(requester.name)} </strong>}
               <span className={styles.email}>{requester.email}</span>
             </>
           ) : (

@@ -3,6 +3,7 @@ import { Link } from 'wouter';
 import { type FragmentOf, graphql, readFragment } from '../api/graphql.ts';
 import { Age } from '../clock/age.tsx';
 import { useWords } from '../preferences/preferences.ts';
+import { legible } from '../words/legible.ts';
 import styles from './ticket-row.module.css';
 import { ticketWords } from './words.ts';
 
@@ -29,10 +30,10 @@ export function TicketRow({ ticket, arrived }: { ticket: FragmentOf<typeof Ticke
       <Link href={`/tickets/${id}`} className={styles.row} data-row>
         <span className={styles.number}>#{number}</span>
         <span className={styles.who} title={requester?.email}>
-          {requester ? (requester.name ?? requester.email) : words.nobody}
+          {requester ? legible(requester.name ?? requester.email) : words.nobody}
         </span>
         <span className={styles.subject}>
-          {subject === '' ? words.noSubject : subject}
+          {subject === '' ? words.noSubject : legible(subject)}
           {automatic && (
             <>
               {' '}

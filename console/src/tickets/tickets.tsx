@@ -1,5 +1,14 @@
 import type { CombinedError } from '@urql/core';
-import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useReducer } from 'react';
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useReducer,
+  useState,
+} from 'react';
 import { useClient } from 'urql';
 import { useReconnections } from '../api/context.tsx';
 import { graphql, type ResultOf } from '../api/graphql.ts';
@@ -29,8 +38,8 @@ const TicketsQuery = graphql(
 
 const TicketOpened = graphql(
   `
-    subscription TicketOpened {
-      ticketOpened {
+    subscription TicketOpened($after: Int) {
+      ticketOpened(after: $after) {
         id
         number
         ...TicketRow
@@ -157,6 +166,7 @@ export function TicketsProvider({ children }: { children: ReactNode }) {
   const client = useClient();
   const connections = useReconnections();
   const [list, happen] = useReducer(next, { state: 'loading' });
+  const [newest, setNewest] = useState<number | null>(null);
 
   const load = useCallback(
     async (after: string | null) => {
@@ -167,6 +177,9 @@ export function TicketsProvider({ children }: { children: ReactNode }) {
       );
       if (data) {
         happen({ type: after === null ? 'first' : 'older', page: data.tickets });
+        if (after === null) {
+          setNewest(data.tickets.nodes[0]?.number ?? 0);
+        }
       } else if (error) {
         happen({ type: 'failed', error });
       }
@@ -177,7 +190,8 @@ export function TicketsProvider({ children }: { children: ReactNode }) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: each connection is a reason to look again
   useEffect(() => void load(null), [load, connections]);
 
-  useEvents(TicketOpened, {}, ({ ticketOpened }) => happen({ type: 'opened', ticket: ticketOpened }));
+  // Begins anew with each reading, behind the newest ticket that it brought: nothing falls between the two.
+  useEvents(TicketOpened, { after: newest }, ({ ticketOpened }) => happen({ type: 'opened', ticket: ticketOpened }));
 
   const after = list.state === 'loaded' ? list.after : null;
   const loadMore = useCallback(() => {
