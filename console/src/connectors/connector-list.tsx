@@ -185,9 +185,17 @@ const SOON_MS = 1_000;
 /** Calls `act` once, a moment after the last of several wishes. */
 function useSoon(act: () => void): () => void {
   const waiting = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(waiting.current), []);
+  useEffect(
+    () => () => {
+      clearTimeout(waiting.current);
+      waiting.current = undefined;
+    },
+    [],
+  );
   return useCallback(() => {
-    clearTimeout(waiting.current);
-    waiting.current = setTimeout(act, SOON_MS);
+    waiting.current ??= setTimeout(() => {
+      waiting.current = undefined;
+      act();
+    }, SOON_MS);
   }, [act]);
 }

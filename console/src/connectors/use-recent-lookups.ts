@@ -16,15 +16,18 @@ const RecentLookups = graphql(`
 
 export type RecentLookup = ResultOf<typeof RecentLookups>['connectorLookups'];
 
-/** How the last lookups of a connector ended, oldest first; those under way are left out. `onEnd` hears each that ends. */
+/**
+ * How the last lookups of a connector ended, oldest first; those under way are left out.
+ *
+ * `onEnd` hears each that ended, at the beginning those of before, too: a quick one is first told when it has ended.
+ */
 export function useRecentLookups(id: string, onEnd: () => void): readonly RecentLookup[] {
   const [lookups, setLookups] = useState<ReadonlyMap<string, RecentLookup>>(new Map());
-  const underWay = useRef(new Set<string>());
+  const ended = useRef(new Set<string>());
   useEvents(RecentLookups, { id, newest: MOST }, ({ connectorLookups: lookup }) => {
     setLookups((known) => new Map(known).set(lookup.id, lookup));
-    if (lookup.status === 'PENDING') {
-      underWay.current.add(lookup.id);
-    } else if (underWay.current.delete(lookup.id)) {
+    if (lookup.status !== 'PENDING' && !ended.current.has(lookup.id)) {
+      ended.current.add(lookup.id);
       onEnd();
     }
   });
