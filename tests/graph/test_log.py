@@ -183,15 +183,16 @@ async def test_the_end_of_a_lookup_that_is_older_than_all_that_was_shown_is_seen
     await open_ticket(helpdesk.agent)
     await eventually(lambda: _asked(crm))
     crm.answers["/lookup"] = NOT_FOUND
-    await after_tests(helpdesk, connector_id, MAX_PAGE + 5)
+    await queued(helpdesk, connector_id, MAX_PAGE + 5)
 
     async with helpdesk.admin.watching(WATCH, id=connector_id, newest=1) as log:
         assert (await log.next())["email"] == f"{MAX_PAGE + 4}@firma.cz"
         release.set()
 
-        line = await log.next()
+        while (line := await log.next())["email"] != "jan@firma.cz":
+            pass  # one of the others, which the sweeper has found
 
-    assert (line["email"], line["status"]) == ("jan@firma.cz", "NOT_FOUND")
+    assert line["status"] == "NOT_FOUND"
 
 
 async def _asked(crm: Crm) -> bool:
