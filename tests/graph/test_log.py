@@ -110,6 +110,7 @@ async def test_a_lookup_that_a_change_interrupts_is_seen_to_end(helpdesk: Helpde
         await watching(helpdesk, 1)
         await open_ticket(helpdesk.agent)
         begun = await log.next()
+        assert begun["status"] == "PENDING"
 
         await helpdesk.admin.ask(UPDATE, id=connector_id, input={"lookupUrl": crm.url("/other")})
 

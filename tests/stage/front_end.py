@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-PATIENCE = 40.0  # seconds: whoever watches reads again after 30 at the latest, whatever was announced
+PATIENCE = 10.0
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read every certificate authority of the machine for each client, and nothing here speaks TLS."""
 
