@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from domain.identity import Principal, Role, WorkspaceId, support_address
 from server.app import open_database, utc_now
 from server.settings import load_settings
-from server.tokens import Tokens
+from server.tokens import MAX_REMEMBERED, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -106,6 +106,66 @@ def with_digest(head: object, payload: object, key: bytes) -> str:
     """A token signed as HS256 has it, whatever its head says."""
     text = f"{part(head)}.{part(payload)}"
     return f"{text}.{part(hmac.digest(key, text.encode(), hashlib.sha256))}"
+
+
+class Clock:
+    """The time, which a test moves on."""
+
+    def __init__(self) -> None:
+        self.passed = timedelta()
+
+    def now(self) -> datetime:
+        return utc_now() + self.passed
+
+
+# Remembered
+
+
+async def test_a_token_that_was_good_once_still_ends_in_time(database: Database, workspace_id: WorkspaceId) -> None:
+    clock = Clock()
+    tokens = Tokens(database=database, signing_key=KEY, jwks_url=None, now=clock.now)
+    token = tokens.issue(workspace_id, Role.AGENT, name=None, ttl=HOUR)
+    assert await tokens.authenticate(token)
+
+    clock.passed = HOUR + timedelta(seconds=1)
+
+    assert await tokens.authenticate(token) is None
+
+
+async def test_a_token_that_was_good_once_is_asked_for_its_revocation_each_time(ours: Tokens, workspace_id: WorkspaceId) -> None:
+    token = ours.issue(workspace_id, Role.AGENT, name=None, ttl=HOUR)
+    holder = await ours.authenticate(token)
+    assert holder is not None
+    assert holder.token_id is not None
+    async with ours._database.operator() as store:  # noqa: SLF001
+        await store.revocations.add(holder.token_id, utc_now())
+
+    await ours.revocations.refresh()
+
+    assert await ours.authenticate(token) is None
+
+
+async def test_a_key_that_the_provider_takes_back_ends_the_tokens_that_were_good_under_it(
+    theirs: Tokens, provider: Crm, workspace_id: WorkspaceId
+) -> None:
+    old = jwt.encode(claims(workspace_id), RSA, algorithm="RS256", headers={"kid": "rsa"})
+    new = jwt.encode(claims(workspace_id), EC, algorithm="ES256", headers={"kid": "new"})
+    assert await theirs.authenticate(old)
+
+    provider.answers["/keys"] = {"keys": [jwk("ec", EC) | {"kid": "new"}]}
+
+    assert await theirs.authenticate(new)  # an unknown key id has the keys fetched again
+    assert await theirs.authenticate(old) is None
+
+
+async def test_thousands_of_tokens_leave_no_more_behind_than_may_be_remembered(ours: Tokens, workspace_id: WorkspaceId) -> None:
+    first = ours.issue(workspace_id, Role.AGENT, name=None, ttl=HOUR)
+    assert await ours.authenticate(first)
+    for _ in range(MAX_REMEMBERED + 1):
+        assert await ours.authenticate(ours.issue(workspace_id, Role.AGENT, name=None, ttl=HOUR))
+
+    assert ours.remembered == MAX_REMEMBERED
+    assert await ours.authenticate(first), "it is verified anew"
 
 
 # Our own
