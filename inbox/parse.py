@@ -16,7 +16,6 @@ from domain.verification import verify_sender
 from inbox.authentication_results import checks_of
 from inbox.headers import Headers, decode_words, split_message
 from inbox.mailboxes import Mailbox, read_mailboxes
-from inbox.mime import body_text
 from inbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_BODY_TEXT: Final = "inbox.mime:body_text"
 _MAX_RECIPIENTS: Final = 1000
 _MAX_MESSAGE_ID: Final = 998  # a line of RFC 5322, 2.1.1
 _MAX_REFERENCES: Final = 100
@@ -40,7 +40,7 @@ class Parser:
 
     def __init__(self, *, authserv_id: str | None = None, children: int = 2, limit: timedelta = timedelta(seconds=2)) -> None:
         self._authserv_id = authserv_id
-        self._bodies = Sandbox(body_text, children=children, limit=limit)
+        self._bodies = Sandbox(_BODY_TEXT, children=children, limit=limit)
 
     async def __aenter__(self) -> Self:
         await self._bodies.__aenter__()

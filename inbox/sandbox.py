@@ -40,15 +40,17 @@ class _Job:
 
 
 class Sandbox:
-    """Runs one function, named by its module, in ``children`` processes for as long as the sandbox is open.
+    """Runs one function in ``children`` processes for as long as the sandbox is open.
 
+    ``function``, from bytes to a string, is named as entry points are, ``package.module:name``, so that what it needs is
+    loaded by the children alone.
     ``limit`` is for one run; ``patience`` is for a run and the wait for a free child together, so that a flood of questions
     that spin delays nobody beyond it. ``memory`` is the address space of a child in bytes.
     """
 
     def __init__(
         self,
-        function: Callable[[bytes], str],
+        function: str,
         *,
         children: int,
         limit: timedelta = timedelta(seconds=2),
@@ -60,12 +62,19 @@ class Sandbox:
         self._limit = limit
         self._patience = patience
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
+        self._asked = asyncio.Event()
         self._tenders: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        async with _Child.started(self._command):
-            pass  # children that cannot start are reported here, not mail by mail
-        self._tenders = [asyncio.create_task(self._tend()) for _ in range(self._children)]
+        """Start the first child; the others start with the first question, for each takes some megabytes."""
+        started = asyncio.get_running_loop().create_future()
+        others = (self._tend_when_asked() for _ in range(1, self._children))
+        self._tenders = [asyncio.create_task(work) for work in (self._tend(started), *others)]
+        try:
+            await started  # children that cannot start are reported here, not mail by mail
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -77,20 +86,30 @@ class Sandbox:
         """What the function says to these bytes, put together; None when it fails, spins, dies or gets no turn in time."""
         job = _Job(question, asyncio.get_running_loop().create_future())
         self._jobs.put_nowait(job)
+        self._asked.set()
         try:
             async with asyncio.timeout(self._patience.total_seconds()):
                 return await job.answer
         except TimeoutError:
             return None
 
-    async def _tend(self) -> None:
-        """Keep one child alive and give it one job after the other."""
+    async def _tend_when_asked(self) -> None:
+        await self._asked.wait()
+        await self._tend()
+
+    async def _tend(self, started: asyncio.Future[None] | None = None) -> None:
+        """Keep one child alive and give it one job after the other; ``started`` is told how its first start went."""
         while True:
             try:
                 async with _Child.started(self._command) as child:
+                    if started is not None and not started.done():
+                        started.set_result(None)
                     while await self._served_next(child):
                         pass
-            except OSError:
+            except OSError as error:
+                if started is not None and not started.done():
+                    started.set_exception(error)
+                    return
                 _log.exception("A child process does not start.")
                 await asyncio.sleep(_PAUSE.total_seconds())
 
@@ -183,11 +202,12 @@ class _Child:
             self._process.kill()
 
 
-def _command(function: Callable[[bytes], str], limit: timedelta, memory: int) -> list[str]:
+def _command(function: str, limit: timedelta, memory: int) -> list[str]:
     seconds = math.ceil(limit.total_seconds()) + 1
+    module, _, name = function.partition(":")
     program = (
         f"import sys; sys.path[:] = {sys.path!r}; from inbox.sandbox import serve; "
-        f"from {function.__module__} import {function.__qualname__} as function; serve(function, {seconds}, {memory})"
+        f"from {module} import {name} as function; serve(function, {seconds}, {memory})"
     )
     return [sys.executable, "-c", program]
 

@@ -11,7 +11,6 @@ import random
 import secrets
 from collections import deque
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,8 @@ from broadcaster import BroadcastBackend, Event
 from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, parse_url
 from redis.exceptions import ConnectionError as Away
 from redis.exceptions import RedisError
+
+from lookups.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,18 +40,6 @@ _ACKNOWLEDGED_SECONDS = 1.0
 _FAREWELL_SECONDS = 0.5
 _PING: Final = ("PING",)
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What an operator wants to see grow slowly, since the start of the process."""
-
-    reconnects: int = 0
-    """Connections made after one was lost."""
-    resyncs: int = 0
-    """Times that all who watch were told to look again."""
-    dropped: int = 0
-    """Announcements that found no room and were replaced by one RESYNC."""
 
 
 class RedisCarrier(BroadcastBackend):

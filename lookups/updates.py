@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Final, NewType
 import structlog
 from broadcaster import Broadcast
 
-from lookups.carrier import Counts, RedisCarrier
+from lookups.counts import Counts
 from lookups.trace import here
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
     from domain.identity import ConnectorId, EmailAddress, WorkspaceId
+    from lookups.carrier import RedisCarrier
 
 Topic = NewType("Topic", str)
 
@@ -117,7 +118,7 @@ class Updates:
 
         Raises ValueError for an address that is none.
         """
-        self._redis = None if url is None else RedisCarrier(url, beat=beat)
+        self._redis = None if url is None else _redis_carrier(url, beat)
         self._broadcast = Broadcast("memory://", backend=self._redis)
         self._stations: dict[WorkspaceId, _Station] = {}
         self._watches = 0
@@ -169,6 +170,12 @@ class Updates:
     def _stagger(self) -> float:
         """Spreads the reading of thousands over a second; a few need not wait."""
         return random.uniform(0, min(_STAGGER_SECONDS, self._watches * _READING_SECONDS))  # noqa: S311 - spreads load
+
+
+def _redis_carrier(url: str, beat: timedelta) -> RedisCarrier:
+    from lookups.carrier import RedisCarrier  # noqa: PLC0415 - a process without Redis does without the megabytes of its client
+
+    return RedisCarrier(url, beat=beat)
 
 
 def _channel(workspace_id: WorkspaceId) -> str:

@@ -123,7 +123,8 @@ class Database:
         """
         async with self._operating(*_AWAY, _NO_RIGHT) as connection:
             found = await connection.run_sync(migrations.current)
-            await connection.run_sync(migrations.upgrade)
+            if found != migrations.head():
+                await connection.run_sync(migrations.upgrade)
             return found
 
     async def revision(self) -> str | None:

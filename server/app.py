@@ -26,7 +26,6 @@ from inbox.http import InboundEmailDoor
 from inbox.limits import DoorLimits
 from inbox.parse import Parser
 from inbox.receive import Reception
-from lookups.carrier import check_address
 from lookups.client import LookupClient
 from lookups.guard import Guard, look_up
 from lookups.lanes import Lanes
@@ -273,9 +272,12 @@ def mail_limits(settings: Settings) -> DoorLimits:
 
 def check_redis_address(settings: Settings) -> None:
     """Raise WrongSetting where no connection can be made as the address of Redis says; Redis itself may be away."""
+    if settings.redis_url is None:
+        return
+    from lookups.carrier import check_address  # noqa: PLC0415 - a process without Redis does without the megabytes of its client
+
     try:
-        if settings.redis_url is not None:
-            check_address(settings.redis_url)
+        check_address(settings.redis_url)
     except ValueError as error:
         raise WrongSetting(f"{PREFIX}REDIS_URL: {error}") from None
 

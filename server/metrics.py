@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
     from starlette.requests import Request
 
-    from lookups.carrier import Counts
+    from lookups.counts import Counts
     from persistence.database import Database
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # the hour of birth of each series would be a series more
