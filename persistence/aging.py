@@ -13,7 +13,7 @@ from persistence.tables import connectors, lookups, messages, raw_messages
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from persistence.connection import Connection
 
 _MILLISECONDS_FROM: Final = 80
 """The bit of a version 7 UUID at which its time begins (RFC 9562, 5.7)."""
@@ -27,7 +27,7 @@ def first_id_of(moment: datetime) -> UUID:
 class AgedRows:
     """Which workspaces hold something too old, across all of them."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def with_log_before(self, moment: datetime) -> list[WorkspaceId]:
@@ -54,7 +54,7 @@ class AgedRows:
 class AgingStore:
     """Lets go of what is too old in one workspace, a little at a time."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
 

@@ -2,55 +2,102 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import Boolean, Text, and_, bindparam, cast, delete, select, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import NullType
 
 from domain.answer import Answer, Badge, BadgeColor, Customer, Field, Found, NotFound
 from domain.failure import Failure, FailureKind
 from domain.identity import TicketId
 from domain.lookup import Outcome, Standing, StoredAnswer
 from persistence.connectors import COLUMNS, connector_from
+from persistence.rows import row_maker
 from persistence.tables import answers, connectors, lookups, tickets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row, Select
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import ColumnElement, Dialect, Label, Select
+    from sqlalchemy.types import TypeEngine
 
     from domain.connector import Connector
     from domain.identity import ConnectorId, EmailAddress, WorkspaceId
+    from persistence.connection import Connection
 
-_CONNECTOR = "connector_"
+_CONNECTORS_KEPT: Final = 1_000
+_STANDINGS_KEPT: Final = 4_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ConnectorStanding:
-    """One connector and what it is known to say of one requester: all that a panel needs."""
+    """One connector and what it is known to say of one requester: all that a panel needs.
+
+    While nothing changes in the database it is the same object again, so that whoever makes something of it can keep that
+    by its identity: it is equal to itself alone.
+    """
 
     connector: Connector
     standing: Standing
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _KeptConnector:
+    """Known again by identity, which costs less than to compare all that a connector is."""
+
+    connector: Connector
+
+
+class KeptStandings:
+    """What was read of late, by the very values that the driver returned: never out of date, and never another ticket's."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._connector_row = row_maker([(column.name, column.type) for column in COLUMNS], dialect)
+        self._known_row = row_maker(_KNOWN.items(), dialect)
+        self.connector = lru_cache(_CONNECTORS_KEPT)(self._read_connector)
+        """The connector of a row."""
+        self.standing = lru_cache(_STANDINGS_KEPT)(self._read_standing)
+        """What a row says of a ticket's requester, and which ticket that is."""
+
+    def _read_connector(self, row: Sequence[Any]) -> _KeptConnector:
+        return _KeptConnector(connector_from(self._connector_row(row)))
+
+    def _read_standing(self, kept: _KeptConnector, row: Sequence[Any]) -> tuple[TicketId, ConnectorStanding]:
+        known = self._known_row(row)
+        return TicketId(known.ticket_id), ConnectorStanding(kept.connector, _standing(known))
+
+
 class AnswerStore:
     """Answers by (connector, address), so that every ticket of a requester shows the same."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId, kept: KeptStandings) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
+        self._kept = kept
 
     async def standings(self, ticket_ids: Sequence[TicketId]) -> dict[TicketId, list[ConnectorStanding]]:
-        """What each enabled connector knows of each ticket's requester, in panel order, in one statement.
+        """What each enabled connector knows of each ticket's requester, in panel order, in two statements.
 
         A bounce and a ticket without requester have none.
         """
         found: dict[TicketId, list[ConnectorStanding]] = {ticket_id: [] for ticket_id in ticket_ids}
-        for row in await self._connection.execute(_STANDINGS, {"workspace": self._workspace_id, "tickets": ticket_ids}):
-            found[TicketId(row.ticket_id)].append(ConnectorStanding(connector_from(row, _CONNECTOR), _standing(row)))
+        if not found:
+            return found
+        asked = {"workspace": self._workspace_id}
+        in_order = (await self._connection.execute(_ENABLED, asked)).all()
+        known: dict[Any, list[Any]] = {row.id: [] for row in in_order}
+        for row in await self._connection.execute(_STANDINGS, asked | {"tickets": [*found]}):
+            known[row.connector_id].append(row)
+        for row in in_order:
+            connector = self._kept.connector(tuple(row))
+            for one in known[row.id]:
+                ticket_id, standing = self._kept.standing(connector, tuple(one))
+                found[ticket_id].append(standing)
         return found
 
     async def record(self, connector_id: ConnectorId, email: EmailAddress, outcome: Outcome, now: datetime) -> None:
@@ -79,6 +126,19 @@ class AnswerStore:
         await self._connection.execute(delete(answers).where(mine))
 
 
+def _raw(column: ColumnElement[Any], name: str) -> Label[Any]:
+    """As the driver returns it."""
+    return type_coerce(column, NullType()).label(name)
+
+
+def _enabled() -> Select[*tuple[Any, ...]]:
+    return (
+        select(*(_raw(column, column.name) for column in COLUMNS))
+        .where(connectors.c.workspace_id == _WORKSPACE, connectors.c.enabled.is_(True))
+        .order_by(connectors.c.position, connectors.c.id)
+    )
+
+
 def _all_standings() -> Select[*tuple[Any, ...]]:
     under_way = and_(
         lookups.c.connector_id == connectors.c.id,
@@ -89,32 +149,45 @@ def _all_standings() -> Select[*tuple[Any, ...]]:
     known = and_(answers.c.connector_id == connectors.c.id, answers.c.email == tickets.c.requester_email)
     return (
         select(
-            tickets.c.id.label("ticket_id"),
-            *(column.label(f"{_CONNECTOR}{column.name}") for column in COLUMNS),
-            answers.c.found,
-            answers.c.customer,
-            answers.c.fetched_at,
-            answers.c.failure_kind,
-            answers.c.http_status,
-            lookups.c.id.label("under_way"),
+            _raw(connectors.c.id, "connector_id"),
+            _raw(tickets.c.id, "ticket_id"),
+            _raw(answers.c.found, "found"),
+            _raw(cast(answers.c.customer, Text), "customer"),
+            _raw(answers.c.fetched_at, "fetched_at"),
+            _raw(answers.c.failure_kind, "failure_kind"),
+            _raw(answers.c.http_status, "http_status"),
+            _raw(lookups.c.id.is_not(None), "under_way"),
         )
         .select_from(tickets)
         .join(connectors, connectors.c.workspace_id == tickets.c.workspace_id)
         .outerjoin(answers, known)
         .outerjoin(lookups, under_way)
         .where(
-            tickets.c.workspace_id == bindparam("workspace", type_=tickets.c.workspace_id.type),
+            tickets.c.workspace_id == _WORKSPACE,
             tickets.c.id.in_(bindparam("tickets", type_=tickets.c.id.type, expanding=True)),
             tickets.c.requester_email.is_not(None),
             tickets.c.bounce.is_(False),
             connectors.c.enabled.is_(True),
         )
-        .order_by(connectors.c.position, connectors.c.id)
     )
 
 
+_WORKSPACE = bindparam("workspace", type_=tickets.c.workspace_id.type)
+_ENABLED = _enabled()
 _STANDINGS = _all_standings()
 """Made once: to make and hash so large a statement takes as long as to run it."""
+
+_KNOWN: Final[dict[str, TypeEngine[Any]]] = {
+    "connector_id": answers.c.connector_id.type,
+    "ticket_id": tickets.c.id.type,
+    "found": answers.c.found.type,
+    "customer": Text(),
+    "fetched_at": answers.c.fetched_at.type,
+    "failure_kind": answers.c.failure_kind.type,
+    "http_status": answers.c.http_status.type,
+    "under_way": Boolean(),
+}
+"""What the columns of `_STANDINGS` are."""
 
 
 def _columns(outcome: Outcome, now: datetime) -> dict[str, Any]:
@@ -125,14 +198,14 @@ def _columns(outcome: Outcome, now: datetime) -> dict[str, Any]:
     return {"found": found, "customer": customer, "fetched_at": now, "failure_kind": None, "http_status": None}
 
 
-def _standing(row: Row[*tuple[Any, ...]]) -> Standing:
+def _standing(row: Any) -> Standing:  # noqa: ANN401 - of whichever driver
     failure = Failure(FailureKind(row.failure_kind), row.http_status) if row.failure_kind else None
     stored = None if row.found is None else StoredAnswer(_answer(row), row.fetched_at)
-    return Standing(stored, failure, under_way=row.under_way is not None)
+    return Standing(stored, failure, under_way=row.under_way)
 
 
-def _answer(row: Row[*tuple[Any, ...]]) -> Answer:
-    return Found(_customer_from_json(row.customer)) if row.found else NotFound()
+def _answer(row: Any) -> Answer:  # noqa: ANN401
+    return Found(_customer_from_json(json.loads(row.customer))) if row.found else NotFound()
 
 
 def _customer_to_json(customer: Customer) -> dict[str, Any]:

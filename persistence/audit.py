@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from domain.identity import Principal, WorkspaceId
+    from persistence.connection import Connection
 
 
 class AuditStore:
     """Entries by age."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
 

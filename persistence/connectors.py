@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
     from domain.identity import WorkspaceId
     from domain.secret import Secret
+    from persistence.connection import Connection
     from persistence.encryption import KeyRing
 
 _HOUR = timedelta(hours=1)
@@ -30,10 +28,9 @@ _THIS = (
     connectors.c.workspace_id == bindparam("workspace", type_=connectors.c.workspace_id.type),
     connectors.c.id == bindparam("connector", type_=connectors.c.id.type),
 )
-COLUMNS: Final = tuple(
-    column
-    for column in connectors.c
-    if column.name not in CREDENTIAL_COLUMNS or column is connectors.c.secret  # which tells whether there is one
+COLUMNS: Final = (
+    *(column for column in connectors.c if column.name not in CREDENTIAL_COLUMNS),
+    connectors.c.secret.is_not(None).label("has_secret"),
 )
 """What `connector_from` reads."""
 
@@ -43,7 +40,7 @@ _GET = select(*COLUMNS).where(*_THIS)  # made once, as what each lookup asks for
 class ConnectorStore:
     """Connectors in panel order: by position, equal ones by age."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId, keys: KeyRing) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId, keys: KeyRing) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
         self._keys = keys
@@ -65,7 +62,8 @@ class ConnectorStore:
     async def count(self) -> int:
         """How many there are."""
         statement = select(func.count()).where(connectors.c.workspace_id == self._workspace_id)
-        return (await self._connection.execute(statement)).scalar_one()
+        count: int = (await self._connection.execute(statement)).scalar_one()
+        return count
 
     async def last_position(self) -> int:
         """The position that sorts a connector behind all others."""
@@ -116,26 +114,23 @@ class ConnectorStore:
         return {"workspace": self._workspace_id, "connector": connector_id}
 
 
-def connector_from(row: Row[*tuple[Any, ...]], prefix: str = "") -> Connector:
-    """The connector that a row holds; ``prefix`` stands before the column names in a joined row."""
-    columns = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row's columns
+def connector_from(row: Any) -> Connector:  # noqa: ANN401 - of whichever driver
+    """The connector that a row of `COLUMNS` holds."""
     return Connector(
-        id=columns[f"{prefix}id"],
-        name=columns[f"{prefix}name"],
-        lookup_url=columns[f"{prefix}lookup_url"],
-        secret_header_name=columns[f"{prefix}secret_header_name"],
-        has_secret=columns[f"{prefix}secret"] is not None,
-        link_template=columns[f"{prefix}link_template"],
-        cache_ttl=columns[f"{prefix}cache_ttl_hours"] * _HOUR,
-        log_results=columns[f"{prefix}log_results"],
-        enabled=columns[f"{prefix}enabled"],
-        position=columns[f"{prefix}position"],
-        created_at=columns[f"{prefix}created_at"],
-        updated_at=columns[f"{prefix}updated_at"],
-        health=_health(
-            columns[f"{prefix}failures_in_a_row"], columns[f"{prefix}health_since"], columns[f"{prefix}next_probe_at"]
-        ),
-        last_success_at=columns[f"{prefix}last_success_at"],
+        id=row.id,
+        name=row.name,
+        lookup_url=row.lookup_url,
+        secret_header_name=row.secret_header_name,
+        has_secret=row.has_secret,
+        link_template=row.link_template,
+        cache_ttl=row.cache_ttl_hours * _HOUR,
+        log_results=row.log_results,
+        enabled=row.enabled,
+        position=row.position,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        health=_health(row.failures_in_a_row, row.health_since, row.next_probe_at),
+        last_success_at=row.last_success_at,
     )
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from persistence.connection import Connection
     from persistence.encryption import KeyRing
 
 _SECRET: Final = connectors.c.secret.name
@@ -52,7 +52,7 @@ _OF_ONE = select(*_COLUMNS).where(
 class CredentialStore:
     """The credentials of one workspace's connectors."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId, keys: KeyRing) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId, keys: KeyRing) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
         self._keys = keys
@@ -167,7 +167,7 @@ class CredentialStore:
 class EveryCredential:
     """The credentials of all workspaces, for the rotation of keys and for what is kept for a day."""
 
-    def __init__(self, connection: AsyncConnection, keys: KeyRing) -> None:
+    def __init__(self, connection: Connection, keys: KeyRing) -> None:
         self._connection = connection
         self._keys = keys
 

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import BindParameter, ColumnElement, Row, ScalarSelect, Select
-    from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.dml import ReturningUpdate
+
+    from persistence.connection import Connection
 
 _MILLISECOND = timedelta(milliseconds=1)
 _OPEN = lookups.c.completed_at.is_(None)
@@ -76,7 +77,7 @@ class Waiting:
 class LookupStore:
     """The lookups of one workspace."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
 
@@ -279,7 +280,7 @@ class LookupStore:
 class OpenLookups:
     """The open lookups of all workspaces, for the sweeper."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def abandoned(self, now: datetime) -> list[Claim]:

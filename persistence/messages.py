@@ -17,16 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
     from domain.identity import WorkspaceId
     from domain.ticket import InboundEmail, Ticket
+    from persistence.connection import Connection
 
 
 class MessageStore:
     """Messages by ticket, by what makes two deliveries the same, and by what a reply refers to."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
 
@@ -53,7 +52,8 @@ class MessageStore:
         statement = select(messages.c.ticket_id).where(
             messages.c.workspace_id == self._workspace_id, messages.c.fingerprint == fingerprint
         )
-        return (await self._connection.execute(statement)).scalar()
+        found: TicketId | None = (await self._connection.execute(statement)).scalar()
+        return found
 
     async def tickets_referred_to(self, message_ids: Sequence[str]) -> list[Ticket]:
         """The tickets that hold a message with one of these Message-IDs, newest first."""
@@ -78,7 +78,8 @@ class MessageStore:
             messages.c.header_from == header_from,
             messages.c.received_at > since,
         )
-        return (await self._connection.execute(statement)).scalar_one()
+        count: int = (await self._connection.execute(statement)).scalar_one()
+        return count
 
     async def of_tickets(
         self, ticket_ids: Sequence[TicketId], count: int, *, after: MessageId | None = None
@@ -113,7 +114,8 @@ class MessageStore:
             .join(messages, messages.c.id == raw_messages.c.message_id)
             .where(messages.c.workspace_id == self._workspace_id, messages.c.id == message_id)
         )
-        return (await self._connection.execute(statement)).scalar()
+        content: bytes | None = (await self._connection.execute(statement)).scalar()
+        return content
 
     async def _add(
         self,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import timedelta
 
+    from sqlalchemy import Dialect
     from sqlalchemy.engine import URL, ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -88,6 +89,11 @@ class PostgreSQL:
         event.listen(self._engine.sync_engine, "connect", _note_birth)
         event.listen(self._engine.sync_engine, "checkout", self._look_at)
 
+    @property
+    def dialect(self) -> Dialect:
+        """How its statements are compiled."""
+        return self._engine.dialect
+
     @asynccontextmanager
     async def writing(self, tenant: WorkspaceId | None, *, power_safe: bool = True) -> AsyncIterator[AsyncConnection]:  # noqa: ARG002 - every commit here is
         """The only transaction that writes in this workspace; for None, the only one that writes at all."""
@@ -108,6 +114,8 @@ class PostgreSQL:
             limit.connected = True
             await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
             yield connection
+
+    glancing = reading
 
     async def scrub(self) -> bool:
         """The server's own vacuum overwrites what was deleted, when its time comes: nothing to do here."""

@@ -11,15 +11,15 @@ from persistence.tables import answers, connectors, lookups, messages, tickets
 
 if TYPE_CHECKING:
     from sqlalchemy import Delete, Update
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from domain.identity import EmailAddress, WorkspaceId
+    from persistence.connection import Connection
 
 
 class RequesterStore:
     """The requesters of one workspace."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
 

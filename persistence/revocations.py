@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from persistence.connection import Connection
 
 SPENT = timedelta(days=1)
 """How long after a token's own end its revocation is kept: clocks differ."""
@@ -43,7 +44,7 @@ class News:
 class RevocationList:
     """Revoked tokens by their ``jti``, in the order of commit."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, token_id: str, now: datetime, *, expires_at: datetime | None = None) -> bool:

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from persistence.glances import Glances
+from persistence.prepared import Statements
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection as EngineConnection
+    from sqlalchemy import Dialect
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from domain.identity import WorkspaceId
+    from persistence.connection import Connection
 
 _BUSY_SECONDS = 5
 _PRAGMAS = (
@@ -27,6 +32,7 @@ _PRAGMAS = (
     "secure_delete=ON",  # what is deleted or replaced is overwritten, not only let go of
 )
 _SCRUB_PATIENCE = 500  # milliseconds, in which nobody writes
+_LOOPS_PATIENCE = "busy_timeout=10"  # in which nobody does anything: only who recovers a file holds its readers up
 
 
 class SQLite:
@@ -37,9 +43,16 @@ class SQLite:
         event.listen(self._engine.sync_engine, "do_connect", _try_to_open)
         event.listen(self._engine.sync_engine, "connect", _set_pragmas)
         event.listen(self._engine.sync_engine, "begin", _begin)
+        self._statements = Statements(self._engine.dialect)
+        self._glances = Glances(self._open_to_read, self._statements, self._engine.sync_engine)
         self._writers = asyncio.Lock()  # SQLite's own queue of writers is unfair; this one is in order
         self._writing_engine = self._engine.execution_options(begin=("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"))
         self._hasty_engine = self._engine.execution_options(begin=("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"))
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its statements are compiled."""
+        return self._engine.dialect
 
     @asynccontextmanager
     async def writing(self, _tenant: WorkspaceId | None, *, power_safe: bool = True) -> AsyncIterator[AsyncConnection]:
@@ -52,6 +65,12 @@ class SQLite:
     async def reading(self, _tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
         """A snapshot."""
         async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def glancing(self, _tenant: WorkspaceId) -> AsyncIterator[Connection]:
+        """A snapshot that is read in the loop's own thread: never suspends for the database, and holds all others up."""
+        async with self._glances.glancing() as connection:
             yield connection
 
     async def scrub(self) -> bool:
@@ -72,7 +91,27 @@ class SQLite:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._glances.close()
         await self._engine.dispose()
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        driver = self._open()
+        driver.execute("PRAGMA query_only=ON")
+        return driver
+
+    def _open(self) -> sqlite3.Connection:
+        """A connection for the loop's thread: it is never waited for there."""
+        (file,), options = self._engine.dialect.create_connect_args(self._engine.url)
+        at_once: dict[str, Any] = {**options, "timeout": 0, "check_same_thread": False}
+        driver: sqlite3.Connection = sqlite3.connect(file, **at_once)
+        try:
+            driver.execute("PRAGMA journal_mode=WAL")
+            _set_pragmas(driver)
+            driver.execute(f"PRAGMA {_LOOPS_PATIENCE}")
+        except BaseException:
+            driver.close()
+            raise
+        return driver
 
 
 def _try_to_open(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
@@ -95,7 +134,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - whatever driver
+def _set_pragmas(connection: Any, _record: object = None) -> None:  # noqa: ANN401 - whatever driver
     connection.isolation_level = None  # the driver would begin too late: its reads ran outside the transaction
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
@@ -103,6 +142,6 @@ def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - wh
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: EngineConnection) -> None:
     for statement in connection.get_execution_options().get("begin", ("BEGIN",)):
         connection.exec_driver_sql(statement)

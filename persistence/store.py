@@ -17,16 +17,16 @@ from persistence.tickets import TicketStore
 from persistence.workspaces import WorkspaceDirectory
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
     from domain.identity import WorkspaceId
+    from persistence.answers import KeptStandings
+    from persistence.connection import Connection
     from persistence.encryption import KeyRing
 
 
 class WorkspaceStore:
     """Everything of one workspace, in one transaction: no query of these can forget the tenant."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId, keys: KeyRing) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId, keys: KeyRing, standings: KeptStandings) -> None:
         self.workspace_id = workspace_id
         self._directory = WorkspaceDirectory(connection)
         self.tickets = TicketStore(connection, workspace_id)
@@ -34,7 +34,7 @@ class WorkspaceStore:
         self.connectors = ConnectorStore(connection, workspace_id, keys)
         self.credentials = CredentialStore(connection, workspace_id, keys)
         self.lookups = LookupStore(connection, workspace_id)
-        self.answers = AnswerStore(connection, workspace_id)
+        self.answers = AnswerStore(connection, workspace_id, standings)
         self.requesters = RequesterStore(connection, workspace_id)
         self.audit = AuditStore(connection, workspace_id)
         self.aging = AgingStore(connection, workspace_id)
@@ -47,7 +47,7 @@ class WorkspaceStore:
 class OperatorStore:
     """What concerns all workspaces at once."""
 
-    def __init__(self, connection: AsyncConnection, keys: KeyRing) -> None:
+    def __init__(self, connection: Connection, keys: KeyRing) -> None:
         self.workspaces = WorkspaceDirectory(connection)
         self.lookups = OpenLookups(connection)
         self.credentials = EveryCredential(connection, keys)

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from domain.identity import WorkspaceId
+    from persistence.connection import Connection
 
 
 class TicketStore:
     """Tickets by id and by number; numbers count from 1 without a gap and in order of commit."""
 
-    def __init__(self, connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
-    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from persistence.connection import Connection
 
 
 class AddressTaken(DomainError):
@@ -37,7 +38,7 @@ class Workspace:
 class WorkspaceDirectory:
     """All workspaces."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def create(self, name: str, addresses: Iterable[EmailAddress], now: datetime) -> WorkspaceId:
@@ -103,7 +104,8 @@ class WorkspaceDirectory:
 
     async def _owner(self, address: EmailAddress) -> WorkspaceId | None:
         statement = select(support_addresses.c.workspace_id).where(support_addresses.c.address == address)
-        return (await self._connection.execute(statement)).scalar()
+        found: WorkspaceId | None = (await self._connection.execute(statement)).scalar()
+        return found
 
     async def _load(self, condition: ColumnElement[bool]) -> list[Workspace]:
         statement = (

@@ -185,7 +185,7 @@ async def test_a_hundred_tickets_cost_as_many_statements_as_one(helpdesk: Helpde
 
     of_the_sweeper = {"lookups"}
     assert [[table for table in cost if table not in of_the_sweeper] for cost in costs] == [
-        ["messages", "tickets", "tickets"]
+        ["connectors", "messages", "tickets", "tickets"]
     ] * 2
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -8,14 +9,28 @@ from domain.answer import Badge, BadgeColor, Customer, Field, Found
 from domain.failure import Failure, FailureKind
 from domain.identity import TicketId
 from domain.lookup import LookupTrigger, Outcome, Standing, StoredAnswer
-from persistence.answers import ConnectorStanding
 from persistence.lookups import Ending
-from tests.persistence.samples import EVA, FAILURE, FOUND, JAN, NOT_FOUND, NOW, SECOND, SECRET, connect, open_ticket, running
+from tests.persistence.samples import (
+    EVA,
+    FAILURE,
+    FOUND,
+    JAN,
+    NOT_FOUND,
+    NOW,
+    SECOND,
+    SECRET,
+    connect,
+    open_ticket,
+    running,
+    settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from domain.connector import Connector
     from domain.identity import ConnectorId, EmailAddress, WorkspaceId
+    from persistence.answers import ConnectorStanding
     from persistence.database import Database
     from persistence.store import WorkspaceStore
     from tests.persistence.conftest import Statements
@@ -31,6 +46,11 @@ async def standing(store: WorkspaceStore, connector_id: ConnectorId, email: Emai
         known.standing for known in (await store.answers.standings([ticket.id]))[ticket.id] if known.connector.id == connector_id
     )
     return found
+
+
+def by_value(found: dict[TicketId, list[ConnectorStanding]]) -> dict[TicketId, list[tuple[Connector, Standing]]]:
+    """The same as plain pairs, for a standing is equal to itself alone."""
+    return {ticket_id: [(known.connector, known.standing) for known in standings] for ticket_id, standings in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -110,8 +130,8 @@ async def test_every_ticket_of_a_requester_shows_the_same(database: Database, wo
 
         found = await store.answers.standings([first.id, second.id])
 
-    known = [ConnectorStanding(connector, Standing(StoredAnswer(FOUND, NOW), under_way=True))]
-    assert found == {first.id: known, second.id: known}
+    known = [(connector, Standing(StoredAnswer(FOUND, NOW), under_way=True))]
+    assert by_value(found) == {first.id: known, second.id: known}
 
 
 async def test_a_lookup_is_under_way_from_queueing_to_its_end(database: Database, workspace_id: WorkspaceId) -> None:
@@ -157,7 +177,7 @@ async def test_the_connector_of_a_standing_is_the_whole_connector(database: Data
         connector = await connect(store, SECRET, name="CRM č", link_template="https://crm.example/{customer_id}", position=7)
         ticket = await open_ticket(store)
 
-        assert await store.answers.standings([ticket.id]) == {ticket.id: [ConnectorStanding(connector, Standing())]}
+        assert by_value(await store.answers.standings([ticket.id])) == {ticket.id: [(connector, Standing())]}
 
 
 async def test_a_bounce_and_a_ticket_of_nobody_have_no_standings(database: Database, workspace_id: WorkspaceId) -> None:
@@ -172,7 +192,7 @@ async def test_a_bounce_and_a_ticket_of_nobody_have_no_standings(database: Datab
     assert found == {bounce.id: [], nobody.id: [], unknown: []}
 
 
-async def test_the_standings_of_many_tickets_take_one_statement(
+async def test_the_standings_of_many_tickets_take_two_statements(
     database: Database, workspace_id: WorkspaceId, statements: Statements
 ) -> None:
     async with database.workspace(workspace_id) as store:
@@ -191,7 +211,7 @@ async def test_the_standings_of_many_tickets_take_one_statement(
     assert [*found] == [ticket.id for ticket in tickets]
     jan, eva = Standing(StoredAnswer(FOUND, NOW)), Standing(under_way=True)
     for turn, ticket in enumerate(tickets):
-        assert found[ticket.id] == [ConnectorStanding(connector, (jan, eva)[turn % 2]) for connector in connectors]
+        assert by_value(found)[ticket.id] == [(connector, (jan, eva)[turn % 2]) for connector in connectors]
 
 
 async def test_forgetting_failures_leaves_the_last_good_answers_as_the_newest_outcomes(
@@ -238,3 +258,51 @@ async def test_dropping_forgets_everything_of_one_connector(database: Database, 
         assert [await standing(store, changed.id, email) for email in (JAN, EVA)] == [Standing(), Standing()]
         assert await standing(store, other.id, JAN) == Standing(StoredAnswer(FOUND, NOW))
         assert await standing(store, other.id, EVA) == Standing(failure=FAILURE)
+
+
+async def test_a_standing_is_the_same_object_until_something_changes(database: Database, workspace_id: WorkspaceId) -> None:
+    async with database.workspace(workspace_id) as store:
+        connector = await connect(store)
+        ticket, other = [await open_ticket(store) for _ in range(2)]
+        await store.answers.record(connector.id, JAN, FOUND, NOW)
+
+    async def look(ticket_id: TicketId = ticket.id) -> ConnectorStanding:
+        async with database.glancing(workspace_id) as store:
+            ((standing,),) = (await store.answers.standings([ticket_id])).values()
+            return standing
+
+    first = await look()
+    seen = [first]
+    made_of_it = WeakKeyDictionary({first: "a panel"})
+    assert await look() is first
+    assert made_of_it[await look()] == "a panel"
+    assert await look(other.id) is not first
+
+    async with database.workspace(workspace_id) as store:
+        await store.answers.record(connector.id, JAN, FOUND, LATER)
+    seen.append(await look())
+    async with database.workspace(workspace_id) as store:
+        await store.lookups.queue(connector.id, ticket.id, JAN, LookupTrigger.TICKET, NOW)
+    seen.append(await look())
+    async with database.workspace(workspace_id) as store:
+        await store.connectors.save(connector.id, settings(name="Another"), LATER)
+    seen.append(await look())
+
+    assert len(set(seen)) == 4
+    assert [known.standing.answer and known.standing.answer.fetched_at for known in seen] == [NOW, LATER, LATER, LATER]
+    assert [known.standing.under_way for known in seen] == [False, False, True, True]
+    assert [known.connector.name for known in seen] == ["CRM", "CRM", "CRM", "Another"]
+
+
+async def test_a_standing_is_the_same_object_on_every_way_to_read_it(database: Database, workspace_id: WorkspaceId) -> None:
+    async with database.workspace(workspace_id) as store:
+        connector = await connect(store)
+        ticket = await open_ticket(store)
+        await store.answers.record(connector.id, JAN, FOUND, NOW)
+    found = []
+
+    for way in (database.workspace, database.reading, database.glancing):
+        async with way(workspace_id) as store:
+            found += (await store.answers.standings([ticket.id]))[ticket.id]
+
+    assert [known is found[0] for known in found] == [True] * 3

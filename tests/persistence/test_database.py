@@ -199,6 +199,88 @@ async def test_a_reader_does_not_wait_for_a_writer(database: Database, workspace
         await database.ping()
 
 
+async def test_a_glance_sees_one_moment_whatever_else_its_block_waits_for(
+    database: Database, neighbour: Database, workspace_id: WorkspaceId
+) -> None:
+    async with database.glancing(workspace_id) as before:
+        assert await before.connectors.count() == 0
+        await add_behind_the_last(neighbour, workspace_id)
+
+        async with database.glancing(workspace_id) as after:
+            assert await after.connectors.count() == 1
+            await add_behind_the_last(database, workspace_id)
+            assert await after.connectors.count() == 1
+        assert await before.connectors.count() == 0
+
+    async with database.glancing(workspace_id) as store:
+        assert await store.connectors.count() == 2
+
+
+async def test_more_glances_than_connections_wait_for_their_turn(database: Database, workspace_id: WorkspaceId) -> None:
+    async def glance() -> int:
+        async with database.glancing(workspace_id) as store:
+            await asyncio.sleep(0)
+            return await store.connectors.count()
+
+    assert await asyncio.gather(*(glance() for _ in range(100))) == [0] * 100
+
+
+async def test_a_glance_that_raises_or_is_cancelled_leaves_the_next_one_alone(
+    database: Database, workspace_id: WorkspaceId
+) -> None:
+    looking = asyncio.Event()
+
+    async def glance_and_wait() -> None:
+        async with database.glancing(workspace_id) as store:
+            await store.connectors.count()
+            looking.set()
+            await asyncio.Event().wait()
+
+    async def glance_and_fail() -> None:
+        async with database.glancing(workspace_id) as store:
+            await store.connectors.count()
+            raise LookupError
+
+    for _ in TEN:
+        with pytest.raises(LookupError):
+            await glance_and_fail()
+        looking.clear()
+        waiting = asyncio.create_task(glance_and_wait())
+        await looking.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    await add_behind_the_last(database, workspace_id)
+    async with database.glancing(workspace_id) as store:
+        assert await store.connectors.count() == 1
+
+
+async def test_a_glance_changes_nothing(database: Database, workspace_id: WorkspaceId) -> None:
+    with pytest.raises(DatabaseAway, match=r"(?i)read-?only"):
+        async with database.glancing(workspace_id) as store:
+            await connect(store)
+
+    assert await positions(database, workspace_id) == []
+
+
+async def test_a_file_that_somebody_keeps_for_himself_is_away_for_glances_until_he_lets_go(
+    file: Path, workspace_id: WorkspaceId, open_database: OpenDatabase, database: Database
+) -> None:
+    await database.close()
+    one_who_glances = open_database()
+    with closing(sqlite3.connect(file, isolation_level=None)) as elsewhere:
+        elsewhere.execute("PRAGMA locking_mode=EXCLUSIVE")
+        elsewhere.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(DatabaseAway, match="database is locked"):
+            async with one_who_glances.glancing(workspace_id) as store:
+                await store.connectors.count()
+
+    async with one_who_glances.glancing(workspace_id) as store:
+        assert await store.connectors.count() == 0
+
+
 async def test_more_readers_than_connections_wait_for_their_turn(database: Database, workspace_id: WorkspaceId) -> None:
     assert await asyncio.gather(*(positions(database, workspace_id) for _ in range(100))) == [[]] * 100
 
@@ -274,7 +356,7 @@ async def test_a_database_that_cannot_be_opened_is_away(
     for call in (database.ping, database.migrate, database.revision):
         with pytest.raises(DatabaseAway):
             await call()
-    for block in (database.workspace, database.reading):
+    for block in (database.workspace, database.reading, database.glancing):
         with pytest.raises(DatabaseAway):
             async with block(UUID(int=1)):  # type: ignore[arg-type]
                 pytest.fail("a block began without a database")
