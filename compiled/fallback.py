@@ -1,0 +1,11 @@
+"""The two ways of saying "the stock executor must do this": before an operation is compiled, and while it is executed."""
+
+from __future__ import annotations
+
+
+class Fallback(Exception):
+    """Raised while executing: the stock executor runs the operation from its beginning, and what it says counts."""
+
+
+class Uncovered(Exception):
+    """Raised while compiling: something in the operation is not known here, and so there is no plan."""
