@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from domain.connector import EndpointPolicy
     from domain.identity import Principal, WorkspaceId
+    from graph.panels import Panels
     from lookups.request import Dispatch
     from lookups.runner import Runner
     from lookups.updates import Updates
@@ -31,6 +32,7 @@ class Services:
     dispatch: Dispatch
     runner: Runner
     endpoint_policy: EndpointPolicy
+    panels: Panels
     help_url: str
     now: Callable[[], datetime]
 
@@ -44,10 +46,14 @@ class Context:
     principal: Principal | None = None
     connection_params: dict[str, Any] | None = None
     """The payload of connection_init, filled in by the WebSocket handler."""
-    loaders: Loaders = field(init=False)
+    _loaders: Loaders | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self.loaders = Loaders(self)
+    @property
+    def loaders(self) -> Loaders:
+        """Made when they are first asked for: most operations load nothing through them."""
+        if self._loaders is None:
+            self._loaders = Loaders(self)
+        return self._loaders
 
     @property
     def caller(self) -> Principal:

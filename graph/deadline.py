@@ -37,4 +37,9 @@ class Deadline(SchemaExtension):
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise LimitExceeded(f"A query may take at most {self._seconds:g} seconds.") from None
+            raise too_long(self._seconds) from None
+
+
+def too_long(seconds: float) -> LimitExceeded:
+    """The refusal of a query that took longer."""
+    return LimitExceeded(f"A query may take at most {seconds:g} seconds.")

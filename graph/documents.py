@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from graphql import GraphQLError, OverlappingFieldsCanBeMergedRule, parse, specified_rules, validate
+from graphql import (
+    GraphQLError,
+    OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
 from graphql.validation.validate import ValidationAbortedError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from compiled.plan import EventPlan, QueryPlan, plan_of
 from graph.errors import CodedError, ErrorCode
 from graph.scales import weigh, weigh_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import strawberry
     from graphql import ASTValidationRule, DocumentNode, GraphQLSchema, ValidationContext
 
     from graph.limits import Limits
@@ -28,6 +38,8 @@ _MAX_KEPT: Final = 1_000
 _MAX_ERRORS: Final = 10
 """Told of one document: each may repeat an argument of it in full."""
 
+Plan = QueryPlan | EventPlan
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -35,6 +47,8 @@ class Reading:
 
     document: DocumentNode
     errors: Sequence[GraphQLError]
+    plans: dict[str | None, Plan | None] = field(default_factory=dict)
+    """Of its operations by name, as far as somebody wanted to run them; None where the stock executor must."""
 
 
 class Documents:
@@ -60,6 +74,18 @@ class Documents:
         reading = Reading(document, self._errors(document, schema))
         self._keep(text, reading)
         return reading
+
+    def plan(self, text: str, operation_name: str | None, schema: strawberry.Schema) -> Plan | None:
+        """How to run an operation of a valid document that comes for the second time: one that comes once is not worth it."""
+        known = self._kept.get(text)
+        operation = get_operation_ast(known.document, operation_name) if known and not known.errors else None
+        if known is None or operation is None:
+            return None
+        self._kept.move_to_end(text)
+        name = _name(operation)
+        if name not in known.plans:
+            known.plans[name] = plan_of(schema, known.document, name)
+        return known.plans[name]
 
     def _errors(self, document: DocumentNode, schema: GraphQLSchema) -> Sequence[GraphQLError]:
         try:
@@ -109,6 +135,10 @@ class ReadDocument(SchemaExtension):
             except CodedError as refusal:
                 operation.pre_execution_errors = [refusal]
         yield
+
+
+def _name(operation: OperationDefinitionNode) -> str | None:
+    return operation.name.value if operation.name else None
 
 
 class _TooManyComparisons(ValidationAbortedError):

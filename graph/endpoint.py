@@ -24,7 +24,8 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 
 from domain.identity import Right
 from graph.context import Context, Services
-from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, tidy_error
+from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, http_status, tidy_error
+from graph.fast_path import FastPath
 from graph.limits import Limits
 from graph.socket import SocketAdapter, SocketHandler
 from persistence.database import DatabaseAway
@@ -32,7 +33,6 @@ from persistence.database import DatabaseAway
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    import strawberry
     from cross_web import AsyncHTTPRequestAdapter
     from starlette.types import Message, Receive, Scope, Send
     from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from strawberry.types.unset import UnsetType
 
     from domain.identity import Principal
+    from graph.schema import Schema
 
 _CODE_OF_STATUS = {
     401: ErrorCode.UNAUTHENTICATED,
@@ -53,7 +54,6 @@ _HEADERS_OF_STATUS = {
     405: {"Allow": "POST"},
     413: {"Connection": "close"},  # else the rest of the body would be read, were it endless
 }
-_STATUS_OF_CODE = {ErrorCode.UNAUTHENTICATED: 401, ErrorCode.UNAVAILABLE: 503}
 _log = structlog.get_logger(__name__)
 
 
@@ -83,7 +83,7 @@ class Endpoint(GraphQL[Context, None]):
     websocket_adapter_class = SocketAdapter
     graphql_transport_ws_handler_class = SocketHandler
 
-    def __init__(self, schema: strawberry.Schema, services: Services, door: Door) -> None:
+    def __init__(self, schema: Schema, services: Services, door: Door) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
@@ -95,6 +95,7 @@ class Endpoint(GraphQL[Context, None]):
         )
         self.services = services
         self.door = door
+        self._fast_path = FastPath(schema, door.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one socket."""
@@ -112,10 +113,9 @@ class Endpoint(GraphQL[Context, None]):
                     await cast("AsyncGenerator[str, None]", response.body_iterator).aclose()
 
     async def _respond(self, request: Request, context: Context) -> Response:
-        request.state.request_id = context.request_id
         try:
             context.principal = await self._admit(request)
-            return await self.run(request, context=context)
+            return await self._fast_path.answer(request, context) or await self._run(request, context)
         except HTTPException as refusal:
             return self._refuse(refusal.status_code, refusal.reason, context)
         except DatabaseAway:
@@ -125,6 +125,10 @@ class Endpoint(GraphQL[Context, None]):
         except Exception as error:  # noqa: BLE001 - the last resort: what nobody expected is told apart by its id alone
             _log.error("internal error", request_id=context.request_id, exc_info=error)
             return self._refuse(500, INTERNAL, context)
+
+    async def _run(self, request: Request, context: Context) -> Response:
+        request.state.request_id = context.request_id
+        return await self.run(request, context=context)
 
     def _refuse(self, status: int, message: str, context: Context) -> Response:
         code = _CODE_OF_STATUS.get(status, ErrorCode.BAD_REQUEST)
@@ -221,10 +225,7 @@ class Endpoint(GraphQL[Context, None]):
         """An answer with the status that its errors call for."""
         assert isinstance(response_data, dict)  # noqa: S101 - batches are refused
         response = super().create_response(response_data, sub_response)
-        errors: list[dict[str, Any]] = response_data.get("errors") or []  # type: ignore[assignment]
-        codes = {error["extensions"]["code"] for error in errors}
-        statuses = [status for code, status in _STATUS_OF_CODE.items() if code in codes]
-        response.status_code = statuses[0] if statuses else response.status_code
+        response.status_code = http_status(response_data)
         return response
 
     async def create_streaming_response(

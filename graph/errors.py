@@ -26,7 +26,7 @@ from graph.words import Language
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from strawberry.types import Info
     from strawberry.types.field import StrawberryField
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 DATABASE_AWAY: Final = "The database cannot be reached at the moment; try again shortly."
 INTERNAL: Final = "Something went wrong on our side."
 
+_STATUS_OF_CODE: Final = {"UNAUTHENTICATED": 401, "UNAVAILABLE": 503}
 _SUGGESTION = re.compile(r" Did you mean .*\?$", re.DOTALL)
 _VALUE = re.compile(r"[,;]? [Ff]ound: .*|((?<!invalid)(?<!default) value): .*|(?<=String) '.*", re.DOTALL)
 _OVER_LIMIT = re.compile(r"Document (?:contains more than \d+ tokens|is nested too deeply)")
@@ -116,6 +117,12 @@ def tidy_error(error: GraphQLError, request_id: str, *, production: bool) -> Gra
         path=error.path,
         extensions={"code": code, "requestId": request_id},
     )
+
+
+def http_status(answer: Mapping[str, Any]) -> int:
+    """The status that the errors of an answer call for; errors beside data are no failure of HTTP."""
+    codes = {error["extensions"]["code"] for error in answer.get("errors") or ()}
+    return next((status for code, status in _STATUS_OF_CODE.items() if code in codes), 200)
 
 
 def _code_and_message(error: GraphQLError) -> tuple[ErrorCode, str]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from strawberry.dataloader import DataLoader
 
 from domain.credentials import CredentialStanding
-from domain.panel import Panel, compose_panel
 
 if TYPE_CHECKING:
     from domain.health import TrackRecord
     from domain.identity import ConnectorId, MessageId, TicketId
     from domain.ticket import Message
     from graph.context import Context
+    from graph.types import CrmPanel
 
 _BATCH = 500  # SQLite takes a limited number of variables
 _TRACK = 100
@@ -33,7 +33,7 @@ class Loaders:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.panels: DataLoader[TicketId, list[Panel]] = DataLoader(
+        self.panels: DataLoader[TicketId, list[CrmPanel]] = DataLoader(
             self._load_panels,
             max_batch_size=_BATCH,
             cache=False,  # a view in the same operation may have changed them
@@ -55,13 +55,10 @@ class Loaders:
             standings = await store.credentials.standings(connector_ids, self._context.services.now())
         return [standings.get(connector_id, _NOTHING) for connector_id in connector_ids]
 
-    async def _load_panels(self, ticket_ids: list[TicketId]) -> list[list[Panel]]:
-        async with self._context.services.database.reading(self._context.workspace_id) as store:
+    async def _load_panels(self, ticket_ids: list[TicketId]) -> list[list[CrmPanel]]:
+        async with self._context.services.database.glancing(self._context.workspace_id) as store:
             standings = await store.answers.standings(ticket_ids)
-        return [
-            [compose_panel(ticket_id, known.connector, known.standing) for known in standings[ticket_id]]
-            for ticket_id in ticket_ids
-        ]
+        return [self._context.services.panels.of(ticket_id, standings[ticket_id]) for ticket_id in ticket_ids]
 
     async def _load_track_records(self, connector_ids: list[ConnectorId]) -> list[TrackRecord]:
         async with self._context.services.database.reading(self._context.workspace_id) as store:

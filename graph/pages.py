@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 import strawberry
 
 from graph.errors import BadRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_PAGE = 100
 _LARGEST_NUMBER = 2**31 - 1  # PostgreSQL compares no larger one with a ticket's
@@ -44,19 +42,22 @@ class Edge(Generic[Node]):
 class Connection(Generic[Node]):
     """A page, as plain nodes for those who only show it and as edges for those who need cursors."""
 
+    keys: strawberry.Private[Sequence[object]]
     nodes: list[Node] = strawberry.field(description="The entries of this page.")
-    edges: list[Edge[Node]] = strawberry.field(description="The entries of this page with their cursors.")
+
+    @strawberry.field(description="The entries of this page with their cursors.")
+    def edges(self) -> list[Edge[Node]]:
+        """Made only where they are selected: most ask for the nodes alone."""
+        return [Edge(node=node, cursor=_cursor(key)) for node, key in zip(self.nodes, self.keys, strict=False)]
+
     page_info: PageInfo = strawberry.field(description="Where this page ends and whether another follows.")
 
     @classmethod
     def of(cls, nodes: Sequence[Node], keys: Sequence[object], first: int) -> Connection[Node]:
         """The page of ``first`` nodes out of up to one more; ``keys`` are what the list is sorted by."""
-        edges = [Edge(node=node, cursor=_cursor(key)) for node, key in zip(nodes[:first], keys, strict=False)]
-        return cls(
-            nodes=list(nodes[:first]),
-            edges=edges,
-            page_info=PageInfo(has_next_page=len(nodes) > first, end_cursor=edges[-1].cursor if edges else None),
-        )
+        page = list(nodes[:first])
+        end_cursor = _cursor(keys[len(page) - 1]) if page else None
+        return cls(keys=keys, nodes=page, page_info=PageInfo(has_next_page=len(nodes) > first, end_cursor=end_cursor))
 
 
 def check_first(first: int, *, argument: str = "first") -> int:

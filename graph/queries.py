@@ -7,11 +7,11 @@ from typing import Annotated
 import strawberry
 import structlog
 
+from compiled.lookahead import selects
 from domain import ticket
 from domain.errors import InvalidAddress
 from domain.identity import ConnectorId, TicketId, email_address
 from domain.lookup import Occasion
-from domain.panel import compose_panel
 from graph.audit import AuditEntry, audit_log
 from graph.context import Context, Info
 from graph.errors import Unauthenticated
@@ -59,14 +59,14 @@ class Query:
         if ticket_id is None:
             return None
         context = info.context
-        async with context.services.database.reading(context.workspace_id) as store:
+        async with context.services.database.glancing(context.workspace_id) as store:
             found = await store.tickets.get(TicketId(ticket_id))
             standings = (await store.answers.standings([found.id]))[found.id] if found else []
         if found is None:
             return None
         if wanted(standings, Occasion.TICKET_VIEWED, context.services.now()):
             standings = await _request_view(context, found) or standings
-        return Ticket.of(found, viewed=[compose_panel(found.id, known.connector, known.standing) for known in standings])
+        return Ticket.of(found, panels=context.services.panels.of(found.id, standings))
 
     @strawberry.field(description="The tickets, newest first.")
     async def tickets(
@@ -89,9 +89,13 @@ class Query:
             requester = None if requester_email is None else email_address(requester_email)
         except InvalidAddress:
             return Connection.of([], [], first)
-        async with info.context.services.database.reading(info.context.workspace_id) as store:
+        async with info.context.services.database.glancing(info.context.workspace_id) as store:
             found = await store.tickets.newest(first + 1, before=before, requester=requester)
-        return Connection.of([Ticket.of(ticket) for ticket in found], [ticket.number for ticket in found], first)
+            page = [ticket.id for ticket in found[:first]] if selects(info, "crmPanels") else []
+            standings = await store.answers.standings(page) if page else {}
+        made = info.context.services.panels
+        tickets = [Ticket.of(one, panels=made.of(one.id, standings[one.id]) if one.id in standings else None) for one in found]
+        return Connection.of(tickets, [one.number for one in found], first)
 
     @strawberry.field(permission_classes=[MayConfigure], description="One connector; null when it is unknown. For admins.")
     async def connector(

@@ -125,8 +125,7 @@ def _frame(trace: str | None, ticket_id: TicketId) -> Iterator[None]:
 
 
 async def _panels(context: Context, ticket_id: TicketId) -> list[CrmPanel]:
-    panels = await context.afresh().loaders.panels.load(ticket_id)
-    return [CrmPanel.of(panel, context.services.help_url) for panel in panels]
+    return await context.afresh().loaders.panels.load(ticket_id)
 
 
 async def _connectors(context: Context) -> list[StoredConnector]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 from uuid import UUID
 
 import strawberry
 
+from compiled.kept import Kept
 from domain import answer, connector, lookup, ticket
 from domain.answer import BadgeColor
 from domain.deep_link import deep_link
@@ -252,8 +253,8 @@ class LookupError:  # noqa: A001 - the name in the schema
     description="What one connector knows of the ticket's requester. All tickets of a requester show the same; "
     "subscribe to crmPanels to see it change."
 )
-class CrmPanel:
-    """A panel of the side bar."""
+class CrmPanel(Kept):
+    """A panel of the side bar; the same for everybody who may see its ticket, so that its bytes may be shared."""
 
     source: strawberry.Private[Panel]
     id: strawberry.ID = strawberry.field(description="The same for ever for this ticket and connector; opaque.")
@@ -309,7 +310,7 @@ class Ticket:
     """A ticket with its messages and panels."""
 
     source: strawberry.Private[ticket.Ticket]
-    viewed: strawberry.Private[list[Panel] | None]
+    panels: strawberry.Private[list[CrmPanel] | None]
     id: strawberry.ID = strawberry.field(description="The id that also goes out to endpoints as `ticket_id`.")
     number: int = strawberry.field(description="Counts from 1 within the workspace.")
     subject: str = strawberry.field(description='One line; "" when the mail had none.')
@@ -329,19 +330,17 @@ class Ticket:
         description="One panel for each enabled connector, in panel order. Reading them never waits for an endpoint. "
         "Empty for a bounce and without a requester."
     )
-    async def crm_panels(self, info: Info) -> list[CrmPanel]:
-        """The panels as they stand."""
-        panels = self.viewed
-        if panels is None:
-            panels = await info.context.loaders.panels.load(self.source.id)
-        return [CrmPanel.of(panel, info.context.services.help_url) for panel in panels]
+    def crm_panels(self, info: Info) -> list[CrmPanel]:
+        """The panels as they stand; those that whoever read the ticket has read with it need no waiting."""
+        loaded: Any = info.context.loaders.panels.load(self.source.id) if self.panels is None else self.panels
+        return cast("list[CrmPanel]", loaded)
 
     @classmethod
-    def of(cls, opened: ticket.Ticket, *, viewed: list[Panel] | None = None) -> Self:
-        """Made from the domain's ticket; ``viewed`` are its panels at the moment that counts, where they are known."""
+    def of(cls, opened: ticket.Ticket, *, panels: list[CrmPanel] | None = None) -> Self:
+        """Made from the domain's ticket; ``panels`` are those at the moment that counts, where they are known."""
         return cls(
             source=opened,
-            viewed=viewed,
+            panels=panels,
             id=strawberry.ID(str(opened.id)),
             number=opened.number,
             subject=opened.subject,

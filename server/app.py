@@ -20,6 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from domain.connector import EndpointPolicy
 from graph.context import Services
 from graph.endpoint import Door, Endpoint
+from graph.panels import Panels
 from graph.schema import build_schema
 from inbox import smtp
 from inbox.http import InboundEmailDoor
@@ -187,6 +188,7 @@ class Parts:
             dispatch=self.dispatch,
             runner=self.runner,
             endpoint_policy=EndpointPolicy(plain_http=not self.settings.production, address_allowed=self.guard.allows),
+            panels=Panels(self.settings.help_url),
             help_url=self.settings.help_url,
             now=utc_now,
         )
@@ -201,7 +203,9 @@ class Parts:
             linger=self.linger,
             limits=self.limits,
         )
-        return Endpoint(build_schema(self.limits, production=self.settings.production), services, door)
+        return Endpoint(
+            build_schema(self.limits, production=self.settings.production, compiled=self.settings.compiled), services, door
+        )
 
 
 def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:

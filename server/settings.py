@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     raw_mail_retention_days: Days | None = None
     mail_connections: PositiveInt = 500
     mail_connections_per_client: PositiveInt = 200
+    compiled: bool = True
     graphql_body_bytes: PositiveInt = _LIMITS.body_bytes
     graphql_tokens: PositiveInt = _LIMITS.tokens
     graphql_directives: PositiveInt = _LIMITS.directives

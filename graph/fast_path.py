@@ -1,0 +1,102 @@
+"""The fast path: a query over HTTP whose document has a plan is answered in front of the view.
+
+What holds on the stock way holds here: documents are read, weighed and validated by the same ``Documents`` before they have a
+plan, variables are weighed, time is limited, errors are tidied. Whatever is unusual is left to the stock way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.responses import Response
+
+from compiled.plan import Fallback, Outcome, QueryPlan
+from graph.deadline import too_long
+from graph.errors import CodedError, http_status, tidy_error
+from graph.scales import weigh_variables
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from graph.context import Context
+    from graph.limits import Limits
+    from graph.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """An operation as it was posted."""
+
+    query: str
+    operation_name: str | None
+    variables: dict[str, Any] | None
+
+
+class FastPath:
+    """Answers what it can; the rest is the view's."""
+
+    def __init__(self, schema: Schema, limits: Limits) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._seconds = limits.duration.total_seconds()
+
+    async def answer(self, request: Request, context: Context) -> Response | None:
+        """The answer to a request that has been admitted; None leaves it to the stock way, with its body read."""
+        posted = _posted(await request.body()) if _is_plain(request) else None
+        plan = self._schema.plan(posted.query, posted.operation_name) if posted else None
+        if posted is None or not isinstance(plan, QueryPlan):
+            return None
+        try:
+            weigh_variables(posted.variables, self._limits)
+            outcome = await self._execute(plan, posted, context)
+        except (CodedError, Fallback):
+            return None
+        return self._response(outcome, context)
+
+    async def _execute(self, plan: QueryPlan, posted: _Posted, context: Context) -> Outcome:
+        limit = asyncio.timeout(self._seconds)
+        try:
+            async with limit:
+                return await plan.execute(context, posted.variables)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return Outcome(None, [too_long(self._seconds)])
+
+    def _response(self, outcome: Outcome, context: Context) -> Response:
+        answer: dict[str, Any] = {"data": outcome.data}
+        if outcome.errors:
+            tidied = [tidy_error(error, context.request_id, production=True) for error in outcome.errors]
+            answer["errors"] = [error.formatted for error in tidied]
+        return Response(orjson.dumps(answer), http_status(answer), media_type="application/json")
+
+
+def _is_plain(request: Request) -> bool:
+    content_type = request.headers.get("content-type", "").partition(";")[0]
+    return content_type == "application/json" and "event-stream" not in request.headers.get("accept", "")
+
+
+def _posted(body: bytes) -> _Posted | None:
+    """The operation in a body; None for anything that calls for a second look."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(document, dict) or document.get("extensions") is not None:
+        return None
+    query, name, variables = document.get("query"), document.get("operationName"), document.get("variables")
+    if not isinstance(query, str) or not isinstance(name, str | None) or not isinstance(variables, dict | None):
+        return None
+    if variables and _holds_fractions(variables):
+        return None
+    return _Posted(query, name, variables)
+
+
+def _holds_fractions(value: object) -> bool:
+    """An integer beyond 64 bits is read as a fraction, which is another number."""
+    if isinstance(value, dict):
+        return any(map(_holds_fractions, value.values()))
+    return any(map(_holds_fractions, value)) if isinstance(value, list) else isinstance(value, float)
