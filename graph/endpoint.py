@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -105,12 +105,12 @@ class Endpoint(GraphQL[Context, None]):
         context = Context(services=self.services, request_id=uuid4().hex)
         with suppress(ClientDisconnect):  # whoever went away, or takes nothing any more, needs no answer
             response = await self._respond(Request(scope, _capped(receive, self.door.limits.body_bytes)), context)
-            response.headers["X-Request-Id"] = context.request_id
-            try:
-                await response(scope, receive, _patient(send, self.door.patience))
-            finally:
-                if isinstance(response, StreamingResponse):  # else it lives on until a garbage collection
-                    await cast("AsyncGenerator[str, None]", response.body_iterator).aclose()
+            response.raw_headers.append((b"x-request-id", context.request_id.encode()))
+            if isinstance(response, StreamingResponse):
+                await self._stream(response, scope, receive, send)
+            else:
+                async with _patience(self.door.patience):
+                    await response(scope, receive, send)
 
     async def _respond(self, request: Request, context: Context) -> Response:
         try:
@@ -125,6 +125,16 @@ class Endpoint(GraphQL[Context, None]):
         except Exception as error:  # noqa: BLE001 - the last resort: what nobody expected is told apart by its id alone
             _log.error("internal error", request_id=context.request_id, exc_info=error)
             return self._refuse(500, INTERNAL, context)
+
+    async def _stream(self, response: StreamingResponse, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_patiently(message: Message) -> None:
+            async with _patience(self.door.patience):
+                await send(message)
+
+        try:
+            await response(scope, receive, send_patiently)
+        finally:  # else it lives on until a garbage collection
+            await cast("AsyncGenerator[str, None]", response.body_iterator).aclose()
 
     async def _run(self, request: Request, context: Context) -> Response:
         request.state.request_id = context.request_id
@@ -301,14 +311,11 @@ def _capped(receive: Receive, most: int) -> Receive:
     return receive_capped
 
 
-def _patient(send: Send, patience: timedelta) -> Send:
+@asynccontextmanager
+async def _patience(patience: timedelta) -> AsyncIterator[None]:
     """Give up on a reader that takes nothing any more."""
-
-    async def send_patiently(message: Message) -> None:
-        try:
-            async with asyncio.timeout(patience.total_seconds()):
-                await send(message)
-        except TimeoutError:
-            raise ClientDisconnect from None
-
-    return send_patiently
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            yield
+    except TimeoutError:
+        raise ClientDisconnect from None

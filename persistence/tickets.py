@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Integer, bindparam, func, insert, select, update
 
 from domain.identity import EmailAddress, TicketId
 from domain.ticket import Requester, Ticket
@@ -13,10 +13,31 @@ from persistence.tables import new_id, tickets, workspaces
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import Row, Select
 
     from domain.identity import WorkspaceId
     from persistence.connection import Connection
+
+
+_OURS = tickets.c.workspace_id == bindparam("workspace", type_=tickets.c.workspace_id.type)
+
+
+def _newest(*, of_requester: bool, before: bool) -> Select[*tuple[Any, ...]]:
+    statement = select(tickets).where(_OURS)
+    if of_requester:
+        statement = statement.where(tickets.c.requester_email == bindparam("requester", type_=tickets.c.requester_email.type))
+    if before:
+        statement = statement.where(tickets.c.number < bindparam("before", type_=tickets.c.number.type))
+    return statement.order_by(tickets.c.number.desc()).limit(bindparam("count", type_=Integer))
+
+
+_GET = select(tickets).where(_OURS, tickets.c.id == bindparam("ticket", type_=tickets.c.id.type))
+_NEWEST = {
+    (of_requester, before): _newest(of_requester=of_requester, before=before)
+    for of_requester in (False, True)
+    for before in (False, True)
+}
+"""Made once: to make a statement takes longer than to run one of these."""
 
 
 class TicketStore:
@@ -56,18 +77,14 @@ class TicketStore:
 
     async def get(self, ticket_id: TicketId) -> Ticket | None:
         """The ticket, or None when this workspace has none with this id."""
-        statement = select(tickets).where(tickets.c.workspace_id == self._workspace_id, tickets.c.id == ticket_id)
-        row = (await self._connection.execute(statement)).first()
+        row = (await self._connection.execute(_GET, {"workspace": self._workspace_id, "ticket": ticket_id})).first()
         return None if row is None else ticket_from(row)
 
     async def newest(self, count: int, *, before: int | None = None, requester: EmailAddress | None = None) -> list[Ticket]:
         """Up to ``count`` tickets, newest first, with numbers below ``before``; of one requester, where one is named."""
-        statement = select(tickets).where(tickets.c.workspace_id == self._workspace_id)
-        if requester is not None:
-            statement = statement.where(tickets.c.requester_email == requester)
-        if before is not None:
-            statement = statement.where(tickets.c.number < before)
-        rows = await self._connection.execute(statement.order_by(tickets.c.number.desc()).limit(count))
+        asked = {"workspace": self._workspace_id, "count": count, "before": before, "requester": requester}
+        statement = _NEWEST[requester is not None, before is not None]
+        rows = await self._connection.execute(statement, {name: value for name, value in asked.items() if value is not None})
         return [ticket_from(row) for row in rows]
 
     async def opened_after(self, number: int, *, limit: int) -> list[Ticket]:

@@ -19,6 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import InvalidState
 
 from server.app import create_app, listen, name_of
+from server.http import HTTPProtocol
 from server.socket import SocketProtocol
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 ws_max_size=parts.limits.frame_bytes,
                 ws_per_message_deflate=False,
+                http=HTTPProtocol,
                 ws=SocketProtocol,
                 timeout_graceful_shutdown=_FLUSHING_SECONDS,
             )
