@@ -65,7 +65,7 @@ async def forget_requester(
         return InvalidInput.of([Problem("email", error.words)])
     services, workspace_id = info.context.services, info.context.workspace_id
     now = services.now()
-    async with services.database.workspace(workspace_id) as store:
+    async with services.database.workspace(workspace_id, at_length=True) as store:
         erased = await store.requesters.forget(address)
         await store.audit.add(info.context.caller, Deed(action=AuditAction.REQUESTER_FORGOTTEN, erased=erased), now)
     if erased.anything:

@@ -225,7 +225,7 @@ class Mutation:
         services = info.context.services
         connector_id = uuid_of(id)
         empty = _wrongly_empty(input)
-        async with services.database.workspace(info.context.workspace_id) as store:
+        async with services.database.workspace(info.context.workspace_id, at_length=True) as store:
             changes, secret = _changes(input, await store.connectors.last_position())
             before = await store.connectors.get(ConnectorId(connector_id)) if connector_id else None
             signed = before is not None and await store.credentials.signs(before.id)
@@ -254,7 +254,7 @@ class Mutation:
         """Delete a connector."""
         connector_id = uuid_of(id)
         services = info.context.services
-        async with services.database.workspace(info.context.workspace_id) as store:
+        async with services.database.workspace(info.context.workspace_id, at_length=True) as store:
             connector = await store.connectors.get(ConnectorId(connector_id)) if connector_id else None
             if connector is None:
                 return NO_CONNECTOR

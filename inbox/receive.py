@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from persistence.store import WorkspaceStore
 
 _AN_HOUR = timedelta(hours=1)
+_LONG = 1 << 20
+"""Bytes of a mail from which on to write it takes some milliseconds: nobody else shall wait for that."""
 _SUSPENDED = "The recipient takes no mail at the moment."
 _log = structlog.get_logger(__name__)
 
@@ -79,7 +81,7 @@ class Reception:
 
     async def _receive(self, email: InboundEmail, workspace_id: WorkspaceId) -> Received:
         now = self._now()
-        async with self._database.workspace(workspace_id) as store:
+        async with self._database.workspace(workspace_id, at_length=len(email.raw) > _LONG) as store:
             if await store.suspended():
                 raise WorkspaceSuspended(_SUSPENDED)
             known = await store.messages.ticket_of(email.fingerprint)

@@ -40,6 +40,7 @@ disk, a standby that takes no writes, a lock not had in time: another try, later
 _NO_RIGHT: Final = "42501"
 """Told of the schema itself it is the operator's to mend; elsewhere it would be we who ran against the wall between tenants."""
 
+_FOR_A_FILE: Final = timedelta(seconds=5)
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _SCRUBS: Final = 5
 _SCRUB_AGAIN_SECONDS: Final = 0.2
@@ -64,24 +65,32 @@ class Database:
         """Raises UnknownAddress.
 
         A transaction on a server that lasts longer than ``patience`` finds it away; an operator's may last eight times as long.
+        One that waits as long for a file that another process writes, 5 seconds at most, finds that away.
         """
         parsed = _parsed(url)
         self._keys = keys
         self.embedded = parsed.get_backend_name() == "sqlite"
         """Whether it is a file that belongs to whoever opens it, and not a server that others share."""
-        self._server: SQLite | PostgreSQL = SQLite(parsed) if self.embedded else PostgreSQL(parsed, patience=patience)
+        self._server: SQLite | PostgreSQL = (
+            SQLite(parsed, patience=min(patience, _FOR_A_FILE)) if self.embedded else PostgreSQL(parsed, patience=patience)
+        )
         self._returning: asyncio.Task[None] | None = None
         self._scrubbing = asyncio.Lock()
         self._erasures = self._scrubbed = 0
         self._standings = KeptStandings(self._server.dialect)
 
     @asynccontextmanager
-    async def workspace(self, workspace_id: WorkspaceId, *, power_safe: bool = True) -> AsyncIterator[WorkspaceStore]:
+    async def workspace(
+        self, workspace_id: WorkspaceId, *, power_safe: bool = True, at_length: bool = False
+    ) -> AsyncIterator[WorkspaceStore]:
         """One writing transaction in one workspace: commits when the block ends, rolls back when it raises.
 
         A commit survives the end of the process in any case; ``power_safe`` ones survive a power cut, too, and wait for the disk.
+        A block waits for nothing but the database, for others wait for it. On SQLite its statements run in the event loop's
+        thread and several blocks may share a commit: one whose statements concern many rows or megabytes says ``at_length``.
         """
-        async with _telling(), self._server.writing(workspace_id, power_safe=power_safe) as connection:
+        writing = self._server.writing(workspace_id, power_safe=power_safe, at_length=at_length)
+        async with _telling(), writing as connection:
             yield self._store(connection, workspace_id)
 
     @asynccontextmanager
@@ -181,7 +190,7 @@ class Database:
 
     @asynccontextmanager
     async def _operating(self, *away: str) -> AsyncIterator[AsyncConnection]:
-        async with _telling(away or _AWAY), self._server.writing(None) as connection:
+        async with _telling(away or _AWAY), self._server.operating() as connection:
             yield connection
 
     @asynccontextmanager

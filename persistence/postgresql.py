@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
     from sqlalchemy import Dialect
@@ -94,9 +95,22 @@ class PostgreSQL:
         """How its statements are compiled."""
         return self._engine.dialect
 
+    def writing(
+        self,
+        tenant: WorkspaceId,
+        *,
+        power_safe: bool = True,  # noqa: ARG002 - every commit here is
+        at_length: bool = False,  # noqa: ARG002 - nor does any hold others up
+    ) -> AbstractAsyncContextManager[AsyncConnection]:
+        """The only transaction that writes in this workspace."""
+        return self._writing(tenant)
+
+    def operating(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """The only transaction that writes at all."""
+        return self._writing(None)
+
     @asynccontextmanager
-    async def writing(self, tenant: WorkspaceId | None, *, power_safe: bool = True) -> AsyncIterator[AsyncConnection]:  # noqa: ARG002 - every commit here is
-        """The only transaction that writes in this workspace; for None, the only one that writes at all."""
+    async def _writing(self, tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
         name = EVERY_WORKSPACE if tenant is None else str(tenant)
         patience = self._patience * (_OPERATORS_PATIENCE if tenant is None else 1)
         queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection

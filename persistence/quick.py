@@ -35,10 +35,11 @@ class QuickConnection:
         """Run one statement and fetch all that it brings; raises DBAPIError."""
         prepared = self._statements.prepared(statement, parameters or {})
         text, values = prepared.bound(parameters or {})
+        cursor = self._driver.cursor()
         for told in self._engine.dispatch.before_cursor_execute:
-            told(self, None, text, tuple(values), None, False)  # noqa: FBT003 - not many at once
+            told(self, cursor, text, tuple(values), None, False)  # noqa: FBT003 - not many at once
         try:
-            cursor = self._driver.execute(text, values)
+            cursor.execute(text, values)
             rows = cursor.fetchall()
         except sqlite3.Error as error:
             raise as_told_by_the_engine(error, text) from error

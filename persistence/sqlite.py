@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from persistence.glances import Glances
 from persistence.prepared import Statements
+from persistence.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,26 +27,28 @@ if TYPE_CHECKING:
     from persistence.connection import Connection
 
 _BUSY_SECONDS = 5
+_MILLISECOND = timedelta(milliseconds=1)
 _PRAGMAS = (
-    f"busy_timeout={_BUSY_SECONDS * 1000}",
     "foreign_keys=ON",
     "secure_delete=ON",  # what is deleted or replaced is overwritten, not only let go of
 )
 _SCRUB_PATIENCE = 500  # milliseconds, in which nobody writes
-_LOOPS_PATIENCE = "busy_timeout=10"  # in which nobody does anything: only who recovers a file holds its readers up
+_GLANCES_PATIENCE = "busy_timeout=10"  # in which nobody does anything: only who recovers a file holds its readers up
 
 
 class SQLite:
     """The transactions of one file; a writing one takes the write lock when it begins."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, patience: timedelta) -> None:
+        """``patience`` is for another process that holds the lock of the file."""
+        self._patience = patience
         self._engine = create_async_engine(url, hide_parameters=True)
         event.listen(self._engine.sync_engine, "do_connect", _try_to_open)
-        event.listen(self._engine.sync_engine, "connect", _set_pragmas)
+        event.listen(self._engine.sync_engine, "connect", self._set_pragmas)
         event.listen(self._engine.sync_engine, "begin", _begin)
-        self._statements = Statements(self._engine.dialect)
-        self._glances = Glances(self._open_to_read, self._statements, self._engine.sync_engine)
-        self._writers = asyncio.Lock()  # SQLite's own queue of writers is unfair; this one is in order
+        statements, engine = Statements(self._engine.dialect), self._engine.sync_engine
+        self._glances = Glances(self._open_to_read, statements, engine)
+        self._writer = Writer(self._open, statements, engine, patience=patience)
         self._writing_engine = self._engine.execution_options(begin=("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"))
         self._hasty_engine = self._engine.execution_options(begin=("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"))
 
@@ -55,10 +58,22 @@ class SQLite:
         return self._engine.dialect
 
     @asynccontextmanager
-    async def writing(self, _tenant: WorkspaceId | None, *, power_safe: bool = True) -> AsyncIterator[AsyncConnection]:
-        """The only transaction that writes."""
+    async def writing(
+        self, _tenant: WorkspaceId, *, power_safe: bool = True, at_length: bool = False
+    ) -> AsyncIterator[Connection]:
+        """The only block that writes; in the loop's thread, unless it does so ``at_length``."""
+        if not at_length:
+            async with self._writer.writing(power_safe=power_safe) as quick:
+                yield quick
+            return
         engine = self._writing_engine if power_safe else self._hasty_engine
-        async with self._writers, engine.begin() as connection:
+        async with self._writer.alone(), engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def operating(self) -> AsyncIterator[AsyncConnection]:
+        """The only transaction that writes."""
+        async with self._writer.alone(), self._writing_engine.begin() as connection:
             yield connection
 
     @asynccontextmanager
@@ -75,14 +90,14 @@ class SQLite:
 
     async def scrub(self) -> bool:
         """Write the journal back and cut it off: it still holds what the file no longer does. False while readers need it."""
-        async with self._writers, self._engine.connect() as connection:
+        async with self._writer.alone(), self._engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None  # noqa: S101 - it is connected
             await driver.execute_fetchall(f"PRAGMA busy_timeout={_SCRUB_PATIENCE}")
             try:
                 ((busy, *_),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
-                await driver.execute_fetchall(f"PRAGMA {_PRAGMAS[0]}")
+                await driver.execute_fetchall(f"PRAGMA {self._busy_timeout()}")
             return not busy
 
     async def walls_tenants(self) -> bool:
@@ -92,10 +107,12 @@ class SQLite:
     async def close(self) -> None:
         """Close every connection."""
         self._glances.close()
+        await self._writer.close()
         await self._engine.dispose()
 
     def _open_to_read(self) -> sqlite3.Connection:
         driver = self._open()
+        driver.execute(f"PRAGMA {_GLANCES_PATIENCE}")
         driver.execute("PRAGMA query_only=ON")
         return driver
 
@@ -106,12 +123,22 @@ class SQLite:
         driver: sqlite3.Connection = sqlite3.connect(file, **at_once)
         try:
             driver.execute("PRAGMA journal_mode=WAL")
-            _set_pragmas(driver)
-            driver.execute(f"PRAGMA {_LOOPS_PATIENCE}")
+            self._set_pragmas(driver)
+            driver.execute("PRAGMA busy_timeout=0")
         except BaseException:
             driver.close()
             raise
         return driver
+
+    def _busy_timeout(self) -> str:
+        return f"busy_timeout={self._patience // _MILLISECOND}"
+
+    def _set_pragmas(self, connection: Any, _record: object = None) -> None:  # noqa: ANN401 - whatever driver
+        connection.isolation_level = None  # the driver would begin too late: its reads ran outside the transaction
+        cursor = connection.cursor()
+        for pragma in (self._busy_timeout(), *_PRAGMAS):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
 
 
 def _try_to_open(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
@@ -132,14 +159,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.005)
         else:
             return
-
-
-def _set_pragmas(connection: Any, _record: object = None) -> None:  # noqa: ANN401 - whatever driver
-    connection.isolation_level = None  # the driver would begin too late: its reads ran outside the transaction
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _begin(connection: EngineConnection) -> None:

@@ -90,7 +90,7 @@ class Retention:
     ) -> int:
         removed = 0
         while True:
-            async with self._database.workspace(owner, power_safe=False) as store:
+            async with self._database.workspace(owner, power_safe=False, at_length=True) as store:
                 count = await erase(store)
             removed += count
             if count < batch:

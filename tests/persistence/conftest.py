@@ -69,8 +69,8 @@ async def open_database(url: str, keys: KeyRing) -> AsyncIterator[OpenDatabase]:
     """Opens the test's database, or another, with the test's keys, or others, until the test ends."""
     opened: list[Database] = []
 
-    def open_one(keys: KeyRing = keys, *, file: Path | None = None, url: str = url) -> Database:
-        opened.append(Database(url if file is None else f"sqlite+aiosqlite:///{file}", keys))
+    def open_one(keys: KeyRing = keys, *, file: Path | None = None, url: str = url, **options: Any) -> Database:  # noqa: ANN401
+        opened.append(Database(url if file is None else f"sqlite+aiosqlite:///{file}", keys, **options))
         return opened[-1]
 
     yield open_one

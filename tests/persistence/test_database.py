@@ -5,11 +5,12 @@ import sqlite3
 import sys
 import threading
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Pool, event
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError
 
 from domain.identity import ConnectorId, TicketId
@@ -299,21 +300,10 @@ async def test_a_writer_waits_while_another_process_holds_the_lock(
     assert await positions(database, workspace_id) == [0]
 
 
-@pytest.fixture
-def impatient() -> Iterator[None]:
-    """Connections that wait for a lock no longer than a blink."""
-
-    def make_impatient(connection: Any, *_: object) -> None:  # noqa: ANN401 - whatever driver
-        connection.execute("PRAGMA busy_timeout=10")
-
-    event.listen(Pool, "checkout", make_impatient)
-    yield
-    event.remove(Pool, "checkout", make_impatient)
-
-
 async def test_a_database_that_stays_locked_is_away_for_writers_alone(
-    impatient: None, database: Database, file: Path, workspace_id: WorkspaceId
+    file: Path, workspace_id: WorkspaceId, open_database: OpenDatabase
 ) -> None:
+    database = open_database(patience=timedelta(milliseconds=10))
     with closing(sqlite3.connect(file, isolation_level=None)) as elsewhere:
         elsewhere.execute("BEGIN IMMEDIATE")
 
@@ -440,33 +430,37 @@ async def test_the_schema_has_no_revision_before_the_first_migration(
 
 @pytest.fixture
 def pragmas() -> Iterator[list[dict[str, Any]]]:
-    """How each connection is set when a transaction gives it back."""
+    """How each connection is set when a statement of ours comes to it."""
     seen: list[dict[str, Any]] = []
 
-    def look(connection: Any, *_: object) -> None:  # noqa: ANN401 - whatever driver
-        cursor = connection.cursor()
+    def look(_connection: object, cursor: Any, text: str, *_: object) -> None:  # noqa: ANN401 - whatever driver
+        if not text.startswith("SELECT"):
+            return
         settings = {}
-        for pragma in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"):
+        for pragma in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout"):
             cursor.execute(f"PRAGMA {pragma}")
             (settings[pragma],) = cursor.fetchone()
-        cursor.close()
         seen.append(settings)
 
-    event.listen(Pool, "checkin", look)
+    event.listen(Engine, "before_cursor_execute", look)
     yield seen
-    event.remove(Pool, "checkin", look)
+    event.remove(Engine, "before_cursor_execute", look)
 
 
-async def test_every_connection_lets_readers_by_holds_references_and_is_patient(
+async def test_every_connection_lets_readers_by_holds_references_and_overwrites_what_goes(
     database: Database, file: Path, workspace_id: WorkspaceId, pragmas: list[dict[str, Any]]
 ) -> None:
-    await database.ping()
-    async with database.workspace(workspace_id):
-        pass
+    for block in (database.workspace, database.reading, database.glancing):
+        async with block(workspace_id) as store:
+            await store.connectors.count()
+    async with database.workspace(workspace_id, at_length=True) as store:
+        await store.connectors.count()
+    async with database.operator() as operator:
+        await operator.workspaces.exists(workspace_id)
 
-    assert [settings | {"synchronous": None} for settings in pragmas] == [
-        {"journal_mode": "wal", "synchronous": None, "foreign_keys": 1, "busy_timeout": 5000}
-    ] * 2
+    for_all = {"journal_mode": "wal", "foreign_keys": 1, "secure_delete": 1}
+    assert [{name: settings[name] for name in for_all} for settings in pragmas] == [for_all] * 5
+    assert [settings["busy_timeout"] for settings in pragmas] == [0, 5000, 10, 5000, 5000], "the loop's thread waits for nobody"
 
 
 async def test_what_was_committed_survives_a_power_cut_unless_the_caller_does_without(
@@ -474,17 +468,14 @@ async def test_what_was_committed_survives_a_power_cut_unless_the_caller_does_wi
 ) -> None:
     normal, full = 1, 2
 
-    for power_safe in (True, False, True):
-        async with database.workspace(workspace_id, power_safe=power_safe):
-            pass
-    async with database.workspace(workspace_id, power_safe=False):
-        pass
-    async with database.workspace(workspace_id):
-        pass
-    async with database.operator():
-        pass
+    for at_length in (False, True):
+        for power_safe in (True, False, False, True):
+            async with database.workspace(workspace_id, power_safe=power_safe, at_length=at_length) as store:
+                await store.connectors.count()
+    async with database.operator() as operator:
+        await operator.workspaces.exists(workspace_id)
 
-    assert [settings["synchronous"] for settings in pragmas] == [full, normal, full, normal, full, full]
+    assert [settings["synchronous"] for settings in pragmas] == [full, normal, normal, full] * 2 + [full]
 
 
 async def test_closed_it_leaves_one_whole_file(database: Database, file: Path, workspace_id: WorkspaceId) -> None:

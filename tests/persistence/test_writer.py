@@ -1,0 +1,299 @@
+"""What those who share a commit on SQLite may rely on; what holds on every database is in test_database.py."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from persistence.database import DatabaseAway
+from tests.persistence.samples import connect, mail, open_ticket
+from tests.stage.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from domain.identity import WorkspaceId
+    from persistence.database import Database
+    from tests.persistence.conftest import OpenDatabase
+    from tests.stage.back_door import BackDoor
+
+HASTY, POWER_SAFE = False, True
+
+
+class Writers:
+    """Blocks that add a connector each and end when they are told to."""
+
+    def __init__(self, database: Database, workspace_id: WorkspaceId) -> None:
+        self.begun: list[str] = []
+        self._database = database
+        self._workspace_id = workspace_id
+        self._may_end: dict[str, asyncio.Event] = {}
+
+    async def start(self, name: str, *, power_safe: bool = HASTY, fails: bool = False) -> asyncio.Task[None]:
+        """Add one to the queue."""
+        self._may_end[name] = asyncio.Event()
+        writer = asyncio.create_task(self._write(name, power_safe=power_safe, fails=fails))
+        await asyncio.sleep(0)
+        return writer
+
+    def end(self, *names: str) -> None:
+        for name in names:
+            self._may_end[name].set()
+
+    async def have_begun(self, *names: str) -> None:
+        """Return when they have."""
+
+        async def look() -> bool:
+            return self.begun == [*names]
+
+        await eventually(look)
+
+    async def _write(self, name: str, *, power_safe: bool, fails: bool) -> None:
+        async with self._database.workspace(self._workspace_id, power_safe=power_safe) as store:
+            self.begun.append(name)
+            await connect(store, name=name)
+            await self._may_end[name].wait()
+            if fails:
+                raise LookupError(name)
+
+
+@pytest.fixture
+def writers(database: Database, workspace_id: WorkspaceId, file: Path) -> Writers:
+    return Writers(database, workspace_id)
+
+
+def kept(back_door: BackDoor) -> list[str]:
+    """The names of the connectors that others see."""
+    return [str(name) for (name,) in back_door.rows("SELECT name FROM connectors ORDER BY name")]
+
+
+@contextmanager
+def full_disk(file: Path) -> Iterator[None]:
+    """Let no file of this process grow beyond the size that the journal has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.with_name(f"{file.name}-wal").stat().st_size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("power_safe", [HASTY, POWER_SAFE])
+async def test_whoever_is_waited_for_ends_when_all_are_kept(writers: Writers, back_door: BackDoor, power_safe: bool) -> None:
+    first, second, third = [await writers.start(name, power_safe=power_safe) for name in "abc"]
+    writers.end("a")
+    await writers.have_begun("a", "b")
+    assert not first.done()
+    assert kept(back_door) == []
+
+    writers.end("b", "c")
+    await asyncio.gather(first, second, third)
+
+    assert kept(back_door) == ["a", "b", "c"]
+
+
+async def test_a_block_that_raises_takes_nothing_of_its_group_with_it(writers: Writers, back_door: BackDoor) -> None:
+    group = [await writers.start(name, fails=name in "bd") for name in "abcd"]
+    writers.end(*"abcd")
+
+    ends = await asyncio.gather(*group, return_exceptions=True)
+
+    assert [type(end) for end in ends] == [type(None), LookupError, type(None), LookupError]
+    assert kept(back_door) == ["a", "c"]
+
+
+async def test_a_block_that_is_cancelled_takes_nothing_of_its_group_with_it(writers: Writers, back_door: BackDoor) -> None:
+    first, second, third = [await writers.start(name) for name in "abc"]
+    writers.end("a")
+    await writers.have_begun("a", "b")
+    third.cancel()
+    second.cancel()
+    await first
+
+    assert kept(back_door) == ["a"]
+    assert (await asyncio.gather(second, third, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+
+
+async def test_nobody_who_does_without_the_disk_is_joined_by_one_who_does_not(writers: Writers, back_door: BackDoor) -> None:
+    hasty, safe = await writers.start("hasty"), await writers.start("safe", power_safe=POWER_SAFE)
+    writers.end("hasty")
+
+    await hasty
+
+    assert not safe.done()
+    assert kept(back_door) == ["hasty"]
+    writers.end("safe")
+    await safe
+
+
+@pytest.fixture
+def thoroughness() -> Iterator[list[int]]:
+    """How thoroughly each statement that reads is going to be committed: 2 waits for the disk, 1 does not."""
+    seen: list[int] = []
+
+    def look(_connection: object, cursor: Any, text: str, *_: object) -> None:  # noqa: ANN401 - whatever driver
+        if text.startswith("SELECT"):
+            seen.append(cursor.execute("PRAGMA synchronous").fetchone()[0])
+
+    event.listen(Engine, "before_cursor_execute", look)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", look)
+
+
+async def test_among_writers_of_both_kinds_each_commit_waits_for_the_disk_that_one_of_them_relies_on(
+    database: Database, workspace_id: WorkspaceId, file: Path, thoroughness: list[int]
+) -> None:
+    seen: list[tuple[bool, int]] = []
+
+    async def write(*, power_safe: bool) -> None:
+        async with database.workspace(workspace_id, power_safe=power_safe) as store:
+            thoroughness.clear()
+            await store.connectors.count()
+            seen.append((power_safe, thoroughness[-1]))
+
+    chance = random.Random(7)
+    kinds = [chance.choice([HASTY, POWER_SAFE]) for _ in range(200)]
+    await asyncio.gather(*(write(power_safe=kind) for kind in kinds))
+
+    assert [kind for kind, _ in seen] == kinds, "in the order in which they came"
+    assert {thorough for kind, thorough in seen if kind is POWER_SAFE} == {2}
+    assert {thorough for kind, thorough in seen if kind is HASTY} == {1, 2}
+
+
+@pytest.mark.parametrize("power_safe", [HASTY, POWER_SAFE])
+async def test_a_commit_that_fails_keeps_nothing_of_anybody_and_says_so_to_all(
+    writers: Writers, back_door: BackDoor, file: Path, power_safe: bool
+) -> None:
+    group = [await writers.start(name, power_safe=power_safe) for name in "abc"]
+    with full_disk(file):
+        writers.end(*"abc")
+        ends = await asyncio.gather(*group, return_exceptions=True)
+
+    assert [type(end) for end in ends] == [DatabaseAway] * 3
+    assert len(set(map(id, ends))) == 3
+    assert kept(back_door) == []
+    after = await writers.start("d", power_safe=power_safe)
+    writers.end("d")
+    await after
+    assert kept(back_door) == ["d"]
+
+
+async def test_when_the_disk_is_full_whoever_returns_is_kept_and_whoever_is_refused_is_not(
+    database: Database, writers: Writers, back_door: BackDoor, workspace_id: WorkspaceId, file: Path
+) -> None:
+    async def write_much() -> None:
+        async with database.workspace(workspace_id) as store:
+            ticket = await open_ticket(store)
+            for _ in range(8):
+                await store.messages.add_email(ticket.id, mail("x" * 1_000_000), ticket.created_at)
+
+    first = await writers.start("a")
+    much = asyncio.create_task(write_much())
+    await asyncio.sleep(0)
+    last = await writers.start("c")
+    with full_disk(file):
+        writers.end("a", "c")
+        ends = await asyncio.gather(first, much, last, return_exceptions=True)
+
+    assert isinstance(ends[1], DatabaseAway)
+    assert kept(back_door) == [name for name, end in zip("ac", (ends[0], ends[2]), strict=True) if end is None]
+    assert back_door.rows("SELECT * FROM tickets") == []
+
+
+async def test_the_first_of_a_long_queue_does_not_wait_for_the_last(writers: Writers) -> None:
+    names = [f"{number:03}" for number in range(200)]
+    queue = [await writers.start(name) for name in names]
+    writers.end(*names)
+
+    await queue[0]
+
+    assert 1 < len(writers.begun) < 100
+    await asyncio.gather(*queue)
+
+
+async def test_the_operator_and_those_who_write_at_length_wait_for_the_group_and_hold_up_the_next(
+    database: Database, writers: Writers, back_door: BackDoor, workspace_id: WorkspaceId
+) -> None:
+    seen = []
+    first = await writers.start("a")
+
+    async def operate() -> None:
+        async with database.operator():
+            seen.append(kept(back_door))
+
+    async def write_at_length() -> None:
+        async with database.workspace(workspace_id, at_length=True) as store:
+            await connect(store, name="b")
+        seen.append(kept(back_door))
+
+    others = [asyncio.create_task(operate()), asyncio.create_task(write_at_length())]
+    await asyncio.sleep(0)
+    last = await writers.start("c")
+    writers.end("a", "c")
+    await asyncio.gather(first, last, *others)
+
+    assert seen == [["a"], ["a", "b"]]
+    assert kept(back_door) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whoever_is_cancelled_at_any_moment_leaves_the_others_whole(
+    database: Database, back_door: BackDoor, workspace_id: WorkspaceId, file: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+
+    async def write(name: str) -> None:
+        async with database.workspace(workspace_id, power_safe=chance.random() < 0.3) as store:
+            await connect(store, name=f"{name} begun")
+            if chance.random() < 0.5:
+                await asyncio.sleep(chance.choice([0, 0.001]))
+            await connect(store, name=f"{name} whole")
+
+    async def disturb(tasks: list[asyncio.Task[None]]) -> None:
+        for task in chance.sample(tasks, 100):
+            await asyncio.sleep(chance.choice([0, 0, 0.002]))
+            task.cancel()
+
+    tasks = [asyncio.create_task(write(f"{number:03}")) for number in range(200)]
+    await asyncio.gather(*tasks, disturb(tasks), return_exceptions=True)
+
+    names = kept(back_door)
+    begun, whole = ({name[:3] for name in names if name.endswith(end)} for end in ("begun", "whole"))
+    returned = {f"{number:03}" for number, task in enumerate(tasks) if not task.cancelled()}
+    assert begun == whole
+    assert returned <= whole
+    async with database.workspace(workspace_id) as store:
+        assert await store.connectors.count() == len(names)
+
+
+async def test_what_is_open_when_the_database_is_closed_is_kept(
+    writers: Writers, database: Database, back_door: BackDoor, open_database: OpenDatabase
+) -> None:
+    first, second = await writers.start("a"), await writers.start("b")
+    closing = asyncio.create_task(database.close())
+    writers.end("a", "b")
+    await asyncio.gather(first, second, closing)
+
+    assert kept(back_door) == ["a", "b"]
+
+
+async def test_a_journal_that_only_the_hasty_write_is_written_back(
+    database: Database, workspace_id: WorkspaceId, file: Path
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        connector = await connect(store)
+    journal = file.with_name(f"{file.name}-wal")
+
+    for _ in range(1000):
+        async with database.workspace(workspace_id, power_safe=False) as store:
+            await store.tickets.open(subject="x" * 4000, requester=None, now=connector.created_at)
+
+    written = 1000 * 4000
+    assert journal.stat().st_size < 2 * written, "each page of it was used again"
