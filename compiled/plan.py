@@ -49,12 +49,12 @@ def plan_of(schema: strawberry.Schema, document: DocumentNode, operation_name: s
         if operation.definition.operation is OperationType.SUBSCRIPTION:
             return EventPlan(operation)
         return QueryPlan(operation)
-    except (Uncovered, GraphQLError, RecursionError):
+    except Exception:  # noqa: BLE001 - Uncovered, or a document so odd that it cannot be compiled: stock executes and explains it
         return None
 
 
 class _NonNull(Exception):
-    """Ends an execution: a field of the root that cannot be null raised."""
+    """Ends an execution: its only field of the root raised, and cannot be null."""
 
     def __init__(self, error: GraphQLError) -> None:
         self.error = error
@@ -113,7 +113,7 @@ class _Variants:
             raise Fallback("a variant too many, or a condition that is neither true nor false")
         try:
             return self._variant(self._operation, values)
-        except (Uncovered, GraphQLError, RecursionError):
+        except Exception:  # noqa: BLE001 - as in plan_of
             return None
 
 
@@ -162,8 +162,6 @@ class _Answer:
             elif waiting:
                 await gather_with_cancel(*waiting)
         except _NonNull as end:
-            if self._errors:
-                raise Fallback("several errors") from None
             return Outcome(None, [end.error])
         if len(self._errors) > 1:
             raise Fallback("several errors")
@@ -182,9 +180,7 @@ class _Answer:
             value = root.resolve(self._run)
         except Fallback:
             raise
-        except Exception as error:
-            if len(self._roots) > 1:
-                raise Fallback("one of several fields, while others may be under way") from error
+        except Exception as error:  # noqa: BLE001 - as the stock executor: every one is located
             self._fail(root, error)
         else:
             self._data[root.name] = _completed(root, value, self._run)
@@ -194,7 +190,7 @@ class _Answer:
             value = await root.resolved(self._run)
         except Fallback:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - as above
             self._fail(root, error)
         else:
             self._data[root.name] = _completed(root, value, self._run)
@@ -202,6 +198,8 @@ class _Answer:
 
     def _fail(self, root: Root, error: Exception) -> None:
         located = located_error(error, root.nodes, [root.name])
+        if root.non_null and len(self._roots) > 1:
+            raise Fallback("what the others have come to counts, too") from error
         if root.non_null:
             raise _NonNull(located)
         self._errors.append(located)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import orjson
+import strawberry
+from graphql import parse
+
+from compiled.kept import MAX_KEPT, Kept
+from compiled.plan import QueryPlan, plan_of
+
+
+@strawberry.type
+class Panel(Kept):
+    name: str
+
+    @strawberry.field
+    def said(self, times: int = 1) -> str:
+        RENDERED.append(self.name)
+        return self.name * times
+
+    @strawberry.field
+    def told(self, info: strawberry.Info[Any, Any]) -> str:
+        RENDERED.append(self.name)
+        return info.field_name
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def panel(self, info: strawberry.Info[Any, Any]) -> Panel:
+        panel: Panel = info.context
+        return panel
+
+
+RENDERED: list[str] = []
+"""Whose resolver was called."""
+SCHEMA = strawberry.Schema(Query)
+
+
+async def _show(panel: Panel, text: str, **variables: object) -> tuple[object, list[str]]:
+    """What a client sees, and whose resolvers had to be asked for it."""
+    plan = plan_of(SCHEMA, parse(text), None)
+    assert isinstance(plan, QueryPlan)
+    RENDERED.clear()
+    outcome = await plan.execute(panel, variables)
+    return orjson.loads(orjson.dumps(outcome.data))["panel"], RENDERED.copy()
+
+
+async def test_a_panel_is_rendered_once_for_all_who_ask_the_same() -> None:
+    panel = Panel(name="A")
+
+    assert await _show(panel, "{ panel { said } }") == ({"said": "A"}, ["A"])
+    assert await _show(panel, "query Later { panel { ...P } } fragment P on Panel { said }") == ({"said": "A"}, [])
+
+
+async def test_another_selection_or_another_panel_is_rendered_for_itself() -> None:
+    panel = Panel(name="A")
+    await _show(panel, "{ panel { said } }")
+
+    assert await _show(panel, "{ panel { said(times: 2) } }") == ({"said": "AA"}, ["A"])
+    assert await _show(panel, "{ panel { again: said } }") == ({"again": "A"}, ["A"])
+    assert await _show(Panel(name="B"), "{ panel { said } }") == ({"said": "B"}, ["B"])
+
+
+async def test_nothing_is_kept_that_depends_on_a_variable_or_on_who_asks() -> None:
+    panel = Panel(name="A")
+
+    for times in (1, 2, 1):
+        shown = await _show(panel, "query ($n: Int!) { panel { said(times: $n) } }", n=times)
+        assert shown == ({"said": "A" * times}, ["A"])
+    for _ in range(2):
+        assert await _show(panel, "{ panel { told } }") == ({"told": "told"}, ["A"])
+
+
+async def test_a_condition_is_part_of_what_is_asked() -> None:
+    panel, text = Panel(name="A"), "query ($all: Boolean!) { panel { name said @include(if: $all) } }"
+
+    for wanted in (True, False, True):
+        shown, _ = await _show(panel, text, all=wanted)
+        assert shown == {"name": "A"} | ({"said": "A"} if wanted else {})
+
+
+async def test_a_panel_keeps_few_renderings_and_the_newest_of_them() -> None:
+    panel = Panel(name="A")
+    texts = [f"{{ panel {{ said(times: {times}) }} }}" for times in range(MAX_KEPT + 1)]
+    for text in texts:
+        await _show(panel, text)
+
+    assert (await _show(panel, texts[-1]))[1] == []
+    assert (await _show(panel, texts[0]))[1] == ["A"]
+
+
+async def test_a_copy_starts_with_nothing_kept() -> None:
+    panel = Panel(name="A")
+    await _show(panel, "{ panel { name said } }")
+    changed = copy.copy(panel)
+    changed.name = "B"
+
+    assert await _show(changed, "{ panel { name said } }") == ({"name": "B", "said": "B"}, ["B"])
+    assert changed != panel
+
+
+async def test_what_is_no_json_is_not_kept() -> None:
+    panel = Panel(name="\ud800")
+    plan = plan_of(SCHEMA, parse("{ panel { name } }"), None)
+    assert isinstance(plan, QueryPlan)
+
+    outcome = await plan.execute(panel, None)
+
+    assert outcome.data == {"panel": {"name": "\ud800"}}
