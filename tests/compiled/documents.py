@@ -20,7 +20,8 @@ from graphql import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
     from random import Random
 
     from graphql import GraphQLField, GraphQLInputType, GraphQLNamedType, GraphQLSchema
@@ -49,7 +50,7 @@ class Author:
     chance: Random
     texts: Mapping[str, list[str]] = field(default_factory=dict)
     """What to write for an argument of this name."""
-    left_out: Set[str] = frozenset()
+    left_out: AbstractSet[str] = frozenset()
     """The fields not to write."""
     calm: bool = False
     """Whether nothing wrong is sent on purpose."""

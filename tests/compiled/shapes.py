@@ -231,6 +231,12 @@ class Query:
         return [None if seed is None else make_node(seed, 1, odd=odd) for seed in seeds[:3]]
 
     @strawberry.field
+    async def oddity(self, member: str, number: int) -> Leaves:
+        leaves = _leaves(Random(1))
+        setattr(leaves, member, ODDITIES[number])
+        return leaves
+
+    @strawberry.field
     async def fails(self, reason: str = "no", colour: Colour = Colour.GREEN) -> Node | None:
         raise ValueError(f"{reason} {colour.name}")
 
@@ -257,7 +263,7 @@ class Query:
     secret: str | None = strawberry.field(permission_classes=[Never])
 
 
-_ODDITIES: list[Any] = [
+ODDITIES: list[Any] = [
     None,
     3.7,
     True,
@@ -317,7 +323,7 @@ def make_node(seed: int, depth: int, *, odd: bool) -> Node:
     if odd:
         place = chance.choice([node, node.leaves])
         name = chance.choice([name for name in vars(place) if name not in {"seed", "depth", "odd"}])
-        setattr(place, name, chance.choice(_ODDITIES))
+        setattr(place, name, chance.choice(ODDITIES))
     return node
 
 
