@@ -56,6 +56,7 @@ audit: $(READY) ## Ask the registries whether any package we are made of is know
 	$(BIN)/python -m deploy.audit
 
 bench: $(READY) ## Measure, as ratios within one run: half an hour on a quiet machine, with PostgreSQL and Redis
+	$(BIN)/python bench/compiled_execution.py
 	$(BIN)/python bench/mail_while_endpoints_hang.py
 	$(BIN)/python bench/a_tarpit_beside_fifty.py
 	$(BIN)/python bench/the_console_opens.py

@@ -15,7 +15,7 @@ from compiled.lookahead import fields_below
 from compiled.operation import operation_of
 from compiled.run import Run
 from compiled.scope import is_plain, versions_are_known
-from compiled.source import Root, Writer
+from compiled.source import TYPENAME, Root, Writer
 from compiled.variables import Variables
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from graphql import DocumentNode
 
     from compiled.operation import Operation
+    from compiled.run import Spot
+    from compiled.source import Written
 
 __all__ = ["EventPlan", "Fallback", "Outcome", "QueryPlan", "plan_of"]
 
@@ -60,23 +62,27 @@ class _NonNull(Exception):
         self.error = error
 
 
+def _write(operation: Operation, values: VariableValues) -> tuple[Writer, dict[str, tuple[Spot, str, Written] | None]]:
+    """The writer, and for each field of the root where it stands and which function completes it; None for a type's name."""
+    writer = Writer(operation, values)
+    written: dict[str, tuple[Spot, str, Written] | None] = {}
+    for response_name, details in operation.root_fields(values).items():
+        if details[0].node.name.value == TYPENAME:
+            written[response_name] = None
+        else:
+            spot = writer.spot(operation.root, response_name, details)
+            written[response_name] = (spot, *writer.function_for(spot.return_type, details))
+    return writer, written
+
+
 class _Variant:
     """An operation with its conditions decided."""
 
     def __init__(self, operation: Operation, values: VariableValues) -> None:
-        writer = Writer(operation, values)
-        self.blank: dict[str, Any] = {}
-        named = []
-        for response_name, details in operation.root_fields(values).items():
-            self.blank[response_name] = None
-            if details[0].node.name.value == "__typename":
-                self.blank[response_name] = operation.root.name
-                continue
-            spot = writer.spot(operation.root, response_name, details)
-            named.append((spot, *writer.function_for(spot.return_type, details)))
+        writer, written = _write(operation, values)
         functions = writer.functions()
-        self.source = writer.text
-        self.roots = [Root(spot, functions[name], waits=needs.waits) for spot, name, needs in named]
+        self.blank: dict[str, Any] = {name: None if field else operation.root.name for name, field in written.items()}
+        self.roots = [Root(spot, functions[name], waits=needs.waits) for spot, name, needs in filter(None, written.values())]
 
 
 class _EventVariant(_Variant):
@@ -140,8 +146,9 @@ class QueryPlan:
         return await _Answer(variant, run).fill()
 
     def source(self, variables: Mapping[str, Any] | None = None) -> str:
-        """What was written for such variables, to be read by people."""
-        return self._variants.of(self._variables.coerce(variables)).source
+        """What is written for such variables, to be read by people: written anew, for a plan keeps no text."""
+        writer, _ = _write(self._operation, self._variables.coerce(variables))
+        return writer.text
 
 
 class _Answer:

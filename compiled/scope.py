@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 KNOWN: Final = {"graphql-core": "3.3.2", "strawberry-graphql": "0.341.2"}
 """The versions whose every step was read; docs/compiled-execution.md says how to raise them."""
 
-_OUR_FREEDOM = {"build_per_event_executor", "__module__", "__doc__", "__parameters__", "__orig_bases__", "__firstlineno__"}
+_OUR_FREEDOM = {
+    "build_per_event_executor",
+    *("__doc__", "__firstlineno__", "__module__", "__orig_bases__", "__parameters__", "__static_attributes__"),
+}
 """What an executor may define without executing anything otherwise: how an event gets its context is the caller's business."""
 _judged: WeakKeyDictionary[strawberry.Schema, bool] = WeakKeyDictionary()
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import count
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graphql import (
     is_leaf_type,
@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 
     from compiled.operation import Operation
 
-_TYPENAME = "__typename"
+MAX_NAMES: Final = 2_000
+"""Of values and functions in one plan: fragments spread in fragments can make a short document a very long program."""
+TYPENAME: Final = "__typename"
 
 
 class Written(NamedTuple):
@@ -149,8 +151,8 @@ class Writer:
 
     def _field(self, parent: GraphQLObjectType, response_name: str, details: FieldDetailsList, index: int) -> _Field:
         node = details[0].node
-        if node.name.value == _TYPENAME:
-            return _Field([], repr(parent.name), [], path=False, waits=False, shape=f"{response_name}:{_TYPENAME}")
+        if node.name.value == TYPENAME:
+            return _Field([], repr(parent.name), [], path=False, waits=False, shape=f"{response_name}:{TYPENAME}")
         spot = self.spot(parent, response_name, details)
         v, path = f"v{index}", f"Path(path, {response_name!r}, {parent.name!r})"
         resolver = spot.field.base_resolver
@@ -258,7 +260,10 @@ class Writer:
         return name
 
     def _named(self, word: str) -> str:
-        return f"{word}_{next(self._numbers)}"
+        number = next(self._numbers)
+        if number > MAX_NAMES:
+            raise Uncovered("more than is worth writing")
+        return f"{word}_{number}"
 
     def _define(self, head: str, body: list[str]) -> None:
         self._functions.append("\n".join([head, *_indented(body)]))

@@ -18,7 +18,7 @@ from server.console import is_built
 from tests.stage.waiting import by_now
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("console", "domain", "graph", "inbox", "lookups", "persistence", "server")
+ROOMS = ("compiled", "console", "domain", "graph", "inbox", "lookups", "persistence", "server")
 UNREACHABLE = "http://127.0.0.1:9/"
 NEEDED = """
 import sys
