@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from domain.connector import EndpointPolicy
     from domain.identity import Principal, WorkspaceId
+    from graph.feed import Feeds
     from graph.panels import Panels
     from lookups.request import Dispatch
     from lookups.runner import Runner
@@ -29,6 +30,7 @@ class Services:
 
     database: Database
     updates: Updates
+    feeds: Feeds
     dispatch: Dispatch
     runner: Runner
     endpoint_policy: EndpointPolicy

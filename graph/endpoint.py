@@ -25,6 +25,7 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 from domain.identity import Right
 from graph.context import Context, Services
 from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, http_status, tidy_error
+from graph.events import Events
 from graph.fast_path import FastPath
 from graph.limits import Limits
 from graph.socket import SocketAdapter, SocketHandler
@@ -64,7 +65,7 @@ class Door:
     authenticate: Callable[[str], Awaitable[Principal | None]]
     """The holder of a bearer token; None for one that is not valid."""
     revoked: Callable[[Principal], Awaitable[None]]
-    """Returns when the token of somebody who has come in counts no more, though its time has not come."""
+    """Done when the token of somebody who has come in counts no more, though its time has not come."""
     allowed_origins: Sequence[str] = ()
     socket_opened: Callable[[], None] = lambda: None
     socket_closed: Callable[[], None] = lambda: None
@@ -96,6 +97,7 @@ class Endpoint(GraphQL[Context, None]):
         self.services = services
         self.door = door
         self._fast_path = FastPath(schema, door.limits)
+        self.events = Events(schema)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one socket."""
@@ -175,6 +177,7 @@ class Endpoint(GraphQL[Context, None]):
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """Sign in by the token in the payload of connection_init, whose key may be in any case."""
         payload = {key.lower(): value for key, value in (context.connection_params or {}).items()}
+        context.connection_params = {}  # a token is not kept for as long as its socket lives
         context.principal = await self.principal_of(payload.get("authorization"))
         if context.principal is None or not context.principal.may(Right.ANSWER_TICKETS):
             raise ConnectionRejectionError

@@ -24,12 +24,13 @@ from graph.errors import BadRequest, Error, InvalidConnectorHandler, TidyErrors
 from graph.limits import Limits
 from graph.mutations import Mutation
 from graph.queries import Query
+from graph.scales import weigh_variables
 from graph.subscriptions import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphql import GraphQLArgument, GraphQLInputField, GraphQLSchema
+    from graphql import DocumentNode, GraphQLArgument, GraphQLInputField, GraphQLSchema
     from graphql.execution.executor import Executor
     from strawberry.types import ExecutionContext as Operation
 
@@ -79,6 +80,15 @@ class Schema(strawberry.Schema):
         for input_value in _input_values(self._schema):
             if input_value.default_value is None:  # Python's word for "may be left out"; GraphQL tells it from `= null`
                 input_value.default_value = Undefined
+
+    def read(self, query: str, variables: dict[str, Any] | None) -> DocumentNode | None:
+        """The document of an operation; None where something is wrong with it or its variables."""
+        try:
+            reading = self._documents.read(query, self._schema)
+            weigh_variables(variables, self._documents.limits)
+        except GraphQLError:
+            return None
+        return None if reading.errors else reading.document
 
     def plan(self, query: str, operation_name: str | None) -> Plan | None:
         """How to run an operation faster than the stock executor would; None where it must."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import structlog
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import WebSocketDisconnected
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
 from graph.context import Context
+from graph.curfew import Curfew
 from graph.errors import LimitExceeded, tidy_error
 from graph.pace import Pace
+from graph.push import Push, pushed
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Mapping
 
     from starlette.websockets import WebSocket
     from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
@@ -28,11 +31,24 @@ if TYPE_CHECKING:
     )
 
     from graph.endpoint import Endpoint
+    from graph.events import Events
 
+LINE: Final = "disqua.line"
+"""The extension of the ASGI scope that holds the ``line`` of a socket, where the server has one."""
 _TRY_AGAIN_LATER: Final = 1013
 _FORBIDDEN: Final = 4403
 _MAX_REASON = 123  # bytes; RFC 6455, 5.5.1 with 5.5
 _log = structlog.get_logger(__name__)
+
+
+class Line(Protocol):
+    """What lies below a socket: a text that it has room for needs no waiting, and so no task and no alarm."""
+
+    def has_room(self) -> bool:
+        """Whether the connection is open and its reader keeps up."""
+
+    def send_at_once(self, text: bytes) -> None:
+        """Send a text message in UTF-8."""
 
 
 class SocketAdapter(ASGIWebSocketAdapter):
@@ -43,11 +59,40 @@ class SocketAdapter(ASGIWebSocketAdapter):
         self.limits = view.door.limits
         self._patience = view.door.patience
         self._connection = asyncio.current_task()
+        self._line: Line | None = response.scope.get("extensions", {}).get(LINE, {}).get("line")
         self.let_go = False
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
+        """As Strawberry does it, but without holding on to a text until the next one comes."""
+        try:
+            while self.ws.application_state is not WebSocketState.DISCONNECTED:
+                yield self.view.decode_json(await self.ws.receive_text())
+        except JSONDecodeError as error:
+            raise NonJsonMessageReceived from error
+        except KeyError as error:
+            raise NonTextMessageReceived from error
+        except WebSocketDisconnect:
+            pass
+
+    def has_room(self) -> bool:
+        """Whether a text may be sent at once."""
+        return self._line is not None and self._line.has_room()
+
+    def send_at_once(self, text: bytes) -> None:
+        """Send a text that there is room for."""
+        assert self._line is not None  # noqa: S101 - nobody has asked
+        self._line.send_at_once(text)
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send, or end the connection when nothing is taken any more."""
-        await self._patiently(super().send_json(message))
+        await self.send_text(cast("Endpoint", self.view).encode_json(message))
+
+    async def send_text(self, text: str) -> None:
+        """Send, or end the connection when nothing is taken any more."""
+        if self.has_room():
+            self.send_at_once(text.encode())
+        else:
+            await self._patiently(self.ws.send_text(text))
 
     async def close(self, code: int, reason: str) -> None:
         """Close; the reason may repeat what the client sent and is cut to what a frame can carry."""
@@ -69,8 +114,13 @@ class SocketAdapter(ASGIWebSocketAdapter):
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """One socket from its handshake to its end."""
 
-    _end: asyncio.Task[None] | None = None
     _pace: Pace
+    _curfew: Curfew | None = None
+
+    @property
+    def events(self) -> Events:
+        """The audiences of events."""
+        return cast("Endpoint", self.view).events
 
     async def handle(self) -> None:
         """Serve until either side closes or the other takes nothing any more."""
@@ -82,8 +132,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if not cast("SocketAdapter", self.websocket).let_go:
                 raise
         finally:
-            if self._end:
-                self._end.cancel()
+            if self._curfew is not None:
+                self._curfew.lift()
 
     async def handle_message(self, message: Message) -> None:
         """Take one message, not sooner than its turn; one of the wrong shape closes the socket with 4400.
@@ -96,6 +146,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await self.handle_invalid_message(problem)
             return
         await super().handle_message(message)
+        cast("dict[str, object]", message).clear()  # it stays in the hands of the loop until the next one comes
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Sign in by the token in the payload; a bad one closes the socket with 4403."""
@@ -104,8 +155,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         except DatabaseAway:
             await self.websocket.close(code=_TRY_AGAIN_LATER, reason="The database cannot be reached at the moment")
             return
-        if self.connection_acknowledged and self._end is None:
-            self._end = asyncio.create_task(self._close_when_over())
+        if self.connection_acknowledged and self._curfew is None:
+            self.connection_init_timeout_task = None
+            self._curfew = Curfew(self.context, cast("Endpoint", self.view).door.revoked, self._close)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Start an operation, unless as many as one socket may have are running."""
@@ -117,18 +169,39 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         tidied = tidy_error(error, self.context.request_id, production=True)
         await self.send_message({"id": message["id"], "type": "error", "payload": [tidied.formatted]})
 
+    async def run_operation(self, operation: Operation[Context, None]) -> None:
+        """Push what can be pushed; everything else is executed."""
+        try:
+            push = await pushed(self, operation)
+        except Exception:  # noqa: BLE001 - whoever executes it meets the same, and reports it
+            push = None
+        if push is None:
+            await super().run_operation(operation)
+        else:
+            self.operations[operation.id] = push
+
+    def execute(self, operation: Operation[Context, None]) -> None:
+        """Run an operation without trying to push it, in place of the one that has its id."""
+        operation.task = asyncio.create_task(super().run_operation(operation))
+        operation.task.add_done_callback(self._task_done)
+        self.operations[operation.id] = operation
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        """End an operation, of whatever kind."""
+        push = self.operations.get(operation_id)
+        if isinstance(push, Push):
+            del self.operations[operation_id]
+            push.end()
+        else:
+            await super().cleanup_operation(operation_id)
+
     async def handle_task_exception(self, error: Exception) -> None:
         """Log what nobody expected; that a reader went away while it was being sent something is ordinary."""
         if not isinstance(error, WebSocketDisconnected):
             _log.error("an operation broke off", request_id=self.context.request_id, exc_info=error)
 
-    async def _close_when_over(self) -> None:
-        caller, door = self.context.caller, cast("Endpoint", self.view).door
-        reason = "The token has expired"
-        with suppress(TimeoutError):
-            async with asyncio.timeout((caller.expires_at - self.context.services.now()).total_seconds()):
-                await door.revoked(caller)
-                reason = "The token has been revoked, or its workspace suspended"
+    async def _close(self, reason: str) -> None:
+        """Nothing more is sent to whoever may not see it any more."""
         for operation_id in list(self.operations):
             await self.cleanup_operation(operation_id)
         with suppress(WebSocketDisconnected):

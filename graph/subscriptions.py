@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -13,7 +13,6 @@ import strawberry
 from domain.connector import Connector as StoredConnector
 from domain.health import Paused
 from domain.identity import ConnectorId, TicketId
-from domain.panel import Panel
 from domain.ticket import Ticket as OpenedTicket
 from graph import log
 from graph.context import Context, Info
@@ -21,8 +20,7 @@ from graph.errors import BadRequest
 from graph.rights import MayConfigure
 from graph.types import Connector, CrmPanel, Ticket, uuid_of
 from graph.watch import patience, read_again
-from lookups.trace import continuing, tracer
-from lookups.updates import CONNECTORS, TICKETS, Topic, requester_topic
+from lookups.updates import CONNECTORS, TICKETS
 
 _TICKETS_AT_ONCE = 100
 
@@ -46,19 +44,17 @@ class Subscription:
         if ticket is None:
             message = "There is no such ticket."
             raise BadRequest(message)
-        topics: list[Topic] = [requester_topic(ticket.requester.email)] if ticket.requester else []
-        async with context.services.updates.watch(context.workspace_id, CONNECTORS, *topics) as watch:
-            shown: dict[strawberry.ID, Panel] = {}
-            trace = None
-            panels = await _panels(context, ticket.id)
+        happened = asyncio.Event()
+        follower = context.services.feeds.follow(context.workspace_id, ticket, happened.set)
+        try:
             while True:
-                changed = [panel for panel in panels if shown.get(panel.id) != panel.source]
-                shown = {panel.id: panel.source for panel in panels}
-                for panel in changed:
-                    with _frame(trace, ticket.id):
+                await happened.wait()
+                happened.clear()
+                while (panel := follower.take()) is not None:
+                    with follower.sending():
                         yield panel
-                trace = await watch.wait(patience())
-                panels = await read_again(context.services.database, partial(_panels, context, ticket.id))
+        finally:
+            follower.leave()
 
     @strawberry.subscription(
         permission_classes=[MayConfigure],
@@ -109,23 +105,6 @@ class Subscription:
                     yield Ticket.of(ticket)
                 if not opened:
                     await watch.wait(patience())
-
-
-@contextmanager
-def _frame(trace: str | None, ticket_id: TicketId) -> Iterator[None]:
-    """A span until the frame has been handed over; never the current one, for it is open while others run."""
-    if trace is None:
-        yield
-        return
-    span = tracer.start_span("send panel", continuing(trace), attributes={"disqua.ticket_id": str(ticket_id)})
-    try:
-        yield
-    finally:
-        span.end()
-
-
-async def _panels(context: Context, ticket_id: TicketId) -> list[CrmPanel]:
-    return await context.afresh().loaders.panels.load(ticket_id)
 
 
 async def _connectors(context: Context) -> list[StoredConnector]:

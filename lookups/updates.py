@@ -80,10 +80,26 @@ class _Station:
     def __init__(self, broadcast: Broadcast, channel: str, stagger: Callable[[], float]) -> None:
         """``stagger`` gives the seconds after which a watch is woken by a RESYNC."""
         self.watches: set[Watch] = set()
+        self._watching: dict[Topic, set[Watch]] = {}
+        """Those who watch each topic: an announcement costs what it concerns, not all who watch."""
         self.listening = asyncio.Event()
         self.listener = asyncio.create_task(self._listen(broadcast, channel))
         self.listener.add_done_callback(lambda _: self.listening.set())  # nobody waits for ears that will not come
         self._stagger = stagger
+
+    def add(self, watch: Watch) -> None:
+        """Tell it of its topics from now on."""
+        self.watches.add(watch)
+        for topic in watch.topics:
+            self._watching.setdefault(topic, set()).add(watch)
+
+    def remove(self, watch: Watch) -> None:
+        """Tell it nothing any more."""
+        self.watches.remove(watch)
+        for topic in watch.topics:
+            self._watching[topic].remove(watch)
+            if not self._watching[topic]:
+                del self._watching[topic]
 
     async def _listen(self, broadcast: Broadcast, channel: str) -> None:
         async with broadcast.subscribe(channel) as subscriber:
@@ -100,9 +116,8 @@ class _Station:
             self._tell(topics, trace)
 
     def _tell(self, topics: frozenset[Topic], trace: str | None) -> None:
-        for watch in self.watches:
-            if watch.topics & topics:
-                watch.happened(trace)
+        for watch in set().union(*(self._watching.get(topic, ()) for topic in topics)):
+            watch.happened(trace)
 
     def _resync(self) -> None:
         loop = asyncio.get_running_loop()
@@ -159,13 +174,13 @@ class Updates:
         station = self._stations[workspace_id]
         await station.listening.wait()
         watch = Watch(topics)
-        station.watches.add(watch)
+        station.add(watch)
         self._watches += 1
         try:
             yield watch
         finally:
             self._watches -= 1
-            station.watches.discard(watch)
+            station.remove(watch)
 
     def _stagger(self) -> float:
         """Spreads the reading of thousands over a second; a few need not wait."""

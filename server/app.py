@@ -20,6 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from domain.connector import EndpointPolicy
 from graph.context import Services
 from graph.endpoint import Door, Endpoint
+from graph.feed import Feeds
 from graph.panels import Panels
 from graph.schema import build_schema
 from inbox import smtp
@@ -185,13 +186,15 @@ class Parts:
 
     def endpoint(self) -> Endpoint:
         """GraphQL over what has been built."""
+        panels = Panels(self.settings.help_url)
         services = Services(
             database=self.database,
             updates=self.updates,
+            feeds=Feeds(self.database, self.updates, panels),
             dispatch=self.dispatch,
             runner=self.runner,
             endpoint_policy=EndpointPolicy(plain_http=not self.settings.production, address_allowed=self.guard.allows),
-            panels=Panels(self.settings.help_url),
+            panels=panels,
             help_url=self.settings.help_url,
             now=utc_now,
         )

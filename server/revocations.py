@@ -27,16 +27,20 @@ class Revocations:
         self._tokens: set[str] = set()
         self._suspended: frozenset[WorkspaceId] = frozenset()
         self._newest = 0
-        self._changed = asyncio.Event()
+        self._waiting: dict[asyncio.Future[None], Principal] = {}
 
     def concern(self, principal: Principal) -> bool:
         """Whether the principal's token is revoked, or its workspace suspended."""
         return principal.token_id in self._tokens or principal.workspace in self._suspended
 
-    async def wait_for(self, principal: Principal) -> None:
-        """Return when the principal's token is revoked or its workspace suspended; at once if it is already."""
-        while not self.concern(principal):
-            await self._changed.wait()
+    def wait_for(self, principal: Principal) -> asyncio.Future[None]:
+        """Done when the principal's token is revoked or its workspace suspended; cancel it to wait no more."""
+        over = asyncio.get_running_loop().create_future()
+        self._waiting[over] = principal
+        over.add_done_callback(self._waiting.pop)
+        if self.concern(principal):
+            over.set_result(None)
+        return over
 
     async def refresh(self) -> None:
         """Learn what is new; raises DatabaseAway and then knows what it knew."""
@@ -46,8 +50,8 @@ class Revocations:
         if news.tokens or news.suspended != self._suspended:
             self._tokens |= news.tokens
             self._suspended = news.suspended
-            self._changed.set()
-            self._changed = asyncio.Event()
+            for over in [over for over, principal in self._waiting.items() if not over.done() and self.concern(principal)]:
+                over.set_result(None)
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Refresh every second until cancelled."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 
 from graph.pace import Pace
+from graph.socket import LINE
 
 if TYPE_CHECKING:
-    from websockets.frames import Frame
+    from websockets.http11 import Request
 
 _BURST: Final = 200
 _PER_SECOND: Final = 20.0
@@ -32,6 +36,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             if self.transport.is_closing():
                 return
             super().data_received(data[start : start + _SLICE])
+
+    def handle_connect(self, event: Request) -> None:
+        """Offer the application the short way down."""
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.scope["extensions"][LINE] = {"line": self}
+
+    def has_room(self) -> bool:
+        """Whether the connection is open and its reader keeps up."""
+        return self.conn.state is State.OPEN and self.writable.is_set() and not self.transport.is_closing()
+
+    def send_at_once(self, text: bytes) -> None:
+        """Send a text message, for which there is room: uvicorn's way without the waiting."""
+        self.transport.write(Frame(Opcode.TEXT, text).serialize(mask=False))
 
     def handle_ping(self) -> None:
         """Answer, unless there are too many."""
