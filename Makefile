@@ -24,7 +24,7 @@ serve: console ## Run the server (ARGS="--port 9000")
 
 ##@ Develop
 
-.PHONY: test coverage check promises seen-red screenshots audit bench format hooks schema lock console console-dev clean
+.PHONY: test coverage check promises seen-red screenshots audit bench bench-growth bench-check bench-more format hooks schema lock console console-dev clean
 
 test: console ## Run the tests (T=tests/domain/test_answer.py for one file)
 ifdef T
@@ -55,7 +55,16 @@ screenshots: install ## Take the screenshots of the README from a running demo
 audit: $(READY) ## Ask the registries whether any package we are made of is known to be vulnerable
 	$(BIN)/python -m deploy.audit
 
-bench: $(READY) ## Measure, as ratios within one run: half an hour on a quiet machine, with PostgreSQL and Redis
+bench: $(READY) ## Measure W1 to W6 beside the floor, ten minutes on a quiet machine, and write docs/performance.md (ARGS="W1 W2" for some)
+	$(BIN)/python bench/run.py $(ARGS)
+
+bench-growth: $(READY) ## The same with a million tickets, too: half an hour
+	$(BIN)/python bench/run.py --growth $(ARGS)
+
+bench-check: $(READY) ## Name what got slower by more than 15 % between the two newest kept runs (ARGS="BEFORE NOW" for others)
+	$(BIN)/python bench/check.py $(ARGS)
+
+bench-more: $(READY) ## Measure what no workload does: tarpits, browsers, fleets; half an hour, with PostgreSQL, Redis and Chromium
 	$(BIN)/python bench/compiled_execution.py
 	$(BIN)/python bench/mail_while_endpoints_hang.py
 	$(BIN)/python bench/a_tarpit_beside_fifty.py

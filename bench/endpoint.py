@@ -1,7 +1,8 @@
 """A company's endpoint as a process of its own: quick at any path, and silent for ever at /tarpit.
 
 ``.venv/bin/python bench/endpoint.py --delay 20`` prints its port and answers each lookup after 20 ms, until its standard
-input ends.
+input ends. ``--stamped`` calls each customer by the nanosecond of the monotonic clock, which all processes share, at which
+the answer was written: whoever sees the name knows how old it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -28,16 +30,24 @@ _CUSTOMER = {
     "badge_color": "green",
     "fields": {"Plan": "Pro", "Value": "12 000 Kč", "Seats": "12", "Since": "2021", "Owner": "Eva"},
 }
-_BODY = json.dumps(_CUSTOMER).encode()
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 _END_OF_HEAD = b"\r\n\r\n"
+
+
+def _answer(**customer: object) -> bytes:
+    body = json.dumps(_CUSTOMER | customer).encode()
+    return _HEAD % (len(body), body)
+
+
+_ALWAYS_THE_SAME = _answer()
 
 
 class _Connection(asyncio.Protocol):
     """One connection, on which one request follows the other's answer."""
 
-    def __init__(self, delay: float) -> None:
+    def __init__(self, delay: float, *, stamped: bool) -> None:
         self._delay = delay
+        self._stamped = stamped
         self._received = b""
         self._transport: asyncio.Transport | None = None
 
@@ -57,7 +67,7 @@ class _Connection(asyncio.Protocol):
     def _answer(self) -> None:
         assert self._transport is not None
         if not self._transport.is_closing():
-            self._transport.write(_ANSWER)
+            self._transport.write(_answer(name=str(time.monotonic_ns())) if self._stamped else _ALWAYS_THE_SAME)
 
 
 def _length(head: bytes) -> int:
@@ -65,17 +75,19 @@ def _length(head: bytes) -> int:
     return next(int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:"))
 
 
-async def _serve(delay: float) -> None:
-    server = await asyncio.get_running_loop().create_server(partial(_Connection, delay), "127.0.0.1", 0, backlog=2048)
+async def _serve(delay: float, *, stamped: bool) -> None:
+    connection = partial(_Connection, delay, stamped=stamped)
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
 @asynccontextmanager
-async def endpoint(delay_ms: int) -> AsyncIterator[tuple[str, int]]:
+async def endpoint(delay_ms: int, *, stamped: bool = False) -> AsyncIterator[tuple[str, int]]:
     """Such a process: where it answers, and its id."""
+    options = ["--delay", str(delay_ms), *(["--stamped"] if stamped else [])]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "--delay", str(delay_ms), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable, __file__, *options, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -89,4 +101,6 @@ async def endpoint(delay_ms: int) -> AsyncIterator[tuple[str, int]]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog=Path(__file__).name)
     parser.add_argument("--delay", type=int, default=20, help="milliseconds")
-    uvloop.run(_serve(parser.parse_args().delay / 1000))
+    parser.add_argument("--stamped", action="store_true", help="each answer tells when it was written")
+    given = parser.parse_args()
+    uvloop.run(_serve(given.delay / 1000, stamped=given.stamped))

@@ -1,6 +1,6 @@
 """How long an SMTP dialogue takes while every endpoint hangs, against the same mails without a connector.
 
-Run ``make bench`` or ``.venv/bin/python bench/mail_while_endpoints_hang.py``; prints medians in milliseconds and their ratio.
+``.venv/bin/python bench/mail_while_endpoints_hang.py`` prints medians in milliseconds and their ratio.
 Both variants run in one process and in turn, so that the machine's drift falls on both.
 """
 

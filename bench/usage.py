@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,11 +35,20 @@ def cpu_seconds(parts: Mapping[str, Sequence[int]]) -> dict[str, float]:
 
 def own_cpu_seconds() -> float:
     """How much CPU this process has used, without any child of it."""
-    times = os.times()
-    return times.user + times.system
+    return time.process_time()
 
 
 def resident_bytes(pid: int) -> int:
-    """How much memory a process occupies."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    """How much memory a process and all that descend from it occupy."""
+    return _of_family(pid, "VmRSS")
+
+
+def peak_bytes(pid: int) -> int:
+    """How much memory a process and all that descend from it occupied at most, each at its own moment."""
+    return _of_family(pid, "VmHWM")
+
+
+def _of_family(pid: int, line: str) -> int:
+    children = (int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split())
+    told = next(text for text in Path(f"/proc/{pid}/status").read_text().splitlines() if text.startswith(line))
+    return int(told.split()[1]) * 1024 + sum(_of_family(child, line) for child in children)

@@ -53,6 +53,7 @@ def test_every_setting_has_the_default_of_the_contract() -> None:
         "mail_connections_per_client": 200,
         "log_retention_days": None,
         "raw_mail_retention_days": None,
+        "compiled": True,
         "graphql_body_bytes": 1_048_576,
         "graphql_tokens": 10_000,
         "graphql_directives": 200,
