@@ -288,8 +288,10 @@ class Forgetful(Database):
     forgets = False
 
     @asynccontextmanager
-    async def workspace(self, workspace_id: WorkspaceId, *, power_safe: bool = True) -> AsyncIterator[WorkspaceStore]:
-        async with super().workspace(workspace_id, power_safe=power_safe) as store:
+    async def workspace(
+        self, workspace_id: WorkspaceId, *, power_safe: bool = True, at_length: bool = False
+    ) -> AsyncIterator[WorkspaceStore]:
+        async with super().workspace(workspace_id, power_safe=power_safe, at_length=at_length) as store:
             yield store
         if self.forgets:
             self.forgets = False
