@@ -7,23 +7,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Boolean, Text, and_, bindparam, cast, delete, func, select, type_coerce, update
+from sqlalchemy import Boolean, Text, and_, bindparam, cast, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.types import NullType
 
 from domain.answer import Answer, Badge, BadgeColor, Customer, Field, Found, NotFound
 from domain.failure import Failure, FailureKind
 from domain.identity import TicketId
 from domain.lookup import Outcome, Standing, StoredAnswer
 from persistence.connectors import COLUMNS, connector_from
-from persistence.rows import row_maker
+from persistence.rows import as_returned, row_maker
 from persistence.tables import answers, connectors, lookups, tickets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Dialect, Label, Select
+    from sqlalchemy import Dialect, Select
     from sqlalchemy.types import TypeEngine
 
     from domain.connector import Connector
@@ -126,14 +125,9 @@ class AnswerStore:
         await self._connection.execute(delete(answers).where(mine))
 
 
-def _raw(column: ColumnElement[Any], name: str) -> Label[Any]:
-    """As the driver returns it."""
-    return type_coerce(column, NullType()).label(name)
-
-
 def _enabled() -> Select[*tuple[Any, ...]]:
     return (
-        select(*(_raw(column, column.name) for column in COLUMNS))
+        select(*(as_returned(column, column.name) for column in COLUMNS))
         .where(connectors.c.workspace_id == _WORKSPACE, connectors.c.enabled.is_(True))
         .order_by(connectors.c.position, connectors.c.id)
     )
@@ -149,14 +143,14 @@ def _all_standings() -> Select[*tuple[Any, ...]]:
     known = and_(answers.c.connector_id == connectors.c.id, answers.c.email == tickets.c.requester_email)
     return (
         select(
-            _raw(connectors.c.id, "connector_id"),
-            _raw(tickets.c.id, "ticket_id"),
-            _raw(answers.c.found, "found"),
-            _raw(cast(answers.c.customer, Text), "customer"),
-            _raw(answers.c.fetched_at, "fetched_at"),
-            _raw(answers.c.failure_kind, "failure_kind"),
-            _raw(answers.c.http_status, "http_status"),
-            _raw(lookups.c.id.is_not(None), "under_way"),
+            as_returned(connectors.c.id, "connector_id"),
+            as_returned(tickets.c.id, "ticket_id"),
+            as_returned(answers.c.found, "found"),
+            as_returned(cast(answers.c.customer, Text), "customer"),
+            as_returned(answers.c.fetched_at, "fetched_at"),
+            as_returned(answers.c.failure_kind, "failure_kind"),
+            as_returned(answers.c.http_status, "http_status"),
+            as_returned(lookups.c.id.is_not(None), "under_way"),
         )
         .select_from(tickets)
         .join(connectors, connectors.c.workspace_id == tickets.c.workspace_id)

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import exc, make_url, text
 
 from persistence import migrations
-from persistence.answers import KeptStandings
+from persistence.kept import Kept
 from persistence.postgresql import PostgreSQL
 from persistence.sqlite import SQLite
 from persistence.store import OperatorStore, WorkspaceStore
@@ -77,7 +77,7 @@ class Database:
         self._returning: asyncio.Task[None] | None = None
         self._scrubbing = asyncio.Lock()
         self._erasures = self._scrubbed = 0
-        self._standings = KeptStandings(self._server.dialect)
+        self._kept = Kept(self._server.dialect)
 
     @asynccontextmanager
     async def workspace(
@@ -132,7 +132,7 @@ class Database:
         await asyncio.shield(self._returning)
 
     def _store(self, connection: Connection, workspace_id: WorkspaceId) -> WorkspaceStore:
-        return WorkspaceStore(connection, workspace_id, self._keys, self._standings)
+        return WorkspaceStore(connection, workspace_id, self._keys, self._kept)
 
     async def _return(self) -> None:
         while True:

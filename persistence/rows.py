@@ -1,15 +1,23 @@
-"""Rows made of what a driver returned, their values converted as SQLAlchemy would."""
+"""Rows as a driver returned them, and rows made of those, their values converted as SQLAlchemy would."""
 
 from __future__ import annotations
 
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import type_coerce
+from sqlalchemy.types import NullType
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from sqlalchemy import Dialect
+    from sqlalchemy import ColumnElement, Dialect, Label
     from sqlalchemy.types import TypeEngine
+
+
+def as_returned(column: ColumnElement[Any], name: str) -> Label[Any]:
+    """The column without any conversion: what it holds is compared, and only made into something where it is new."""
+    return type_coerce(column, NullType()).label(name)
 
 
 def row_maker(columns: Iterable[tuple[str, TypeEngine[Any]]], dialect: Dialect) -> Callable[[Sequence[Any]], Any]:

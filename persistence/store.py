@@ -18,23 +18,23 @@ from persistence.workspaces import WorkspaceDirectory
 
 if TYPE_CHECKING:
     from domain.identity import WorkspaceId
-    from persistence.answers import KeptStandings
     from persistence.connection import Connection
     from persistence.encryption import KeyRing
+    from persistence.kept import Kept
 
 
 class WorkspaceStore:
     """Everything of one workspace, in one transaction: no query of these can forget the tenant."""
 
-    def __init__(self, connection: Connection, workspace_id: WorkspaceId, keys: KeyRing, standings: KeptStandings) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId, keys: KeyRing, kept: Kept) -> None:
         self.workspace_id = workspace_id
         self._directory = WorkspaceDirectory(connection)
-        self.tickets = TicketStore(connection, workspace_id)
+        self.tickets = TicketStore(connection, workspace_id, kept.tickets)
         self.messages = MessageStore(connection, workspace_id)
         self.connectors = ConnectorStore(connection, workspace_id, keys)
         self.credentials = CredentialStore(connection, workspace_id, keys)
         self.lookups = LookupStore(connection, workspace_id)
-        self.answers = AnswerStore(connection, workspace_id, standings)
+        self.answers = AnswerStore(connection, workspace_id, kept.standings)
         self.requesters = RequesterStore(connection, workspace_id)
         self.audit = AuditStore(connection, workspace_id)
         self.aging = AgingStore(connection, workspace_id)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, func, insert, select, update
 
 from domain.identity import EmailAddress, TicketId
 from domain.ticket import Requester, Ticket
+from persistence.rows import as_returned, row_maker
 from persistence.tables import new_id, tickets, workspaces
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import Dialect, Row, Select
 
     from domain.identity import WorkspaceId
     from persistence.connection import Connection
 
 
+_KEPT: Final = 1_000
+_AS_RETURNED = select(*(as_returned(column, column.name) for column in tickets.c))
 _OURS = tickets.c.workspace_id == bindparam("workspace", type_=tickets.c.workspace_id.type)
 
 
 def _newest(*, of_requester: bool, before: bool) -> Select[*tuple[Any, ...]]:
-    statement = select(tickets).where(_OURS)
+    statement = _AS_RETURNED.where(_OURS)
     if of_requester:
         statement = statement.where(tickets.c.requester_email == bindparam("requester", type_=tickets.c.requester_email.type))
     if before:
@@ -31,7 +36,7 @@ def _newest(*, of_requester: bool, before: bool) -> Select[*tuple[Any, ...]]:
     return statement.order_by(tickets.c.number.desc()).limit(bindparam("count", type_=Integer))
 
 
-_GET = select(tickets).where(_OURS, tickets.c.id == bindparam("ticket", type_=tickets.c.id.type))
+_GET = _AS_RETURNED.where(_OURS, tickets.c.id == bindparam("ticket", type_=tickets.c.id.type))
 _NEWEST = {
     (of_requester, before): _newest(of_requester=of_requester, before=before)
     for of_requester in (False, True)
@@ -40,12 +45,25 @@ _NEWEST = {
 """Made once: to make a statement takes longer than to run one of these."""
 
 
+class KeptTickets:
+    """What was read of late, by the very values that the driver returned: never out of date, and never another's."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._row = row_maker([(column.name, column.type) for column in tickets.c], dialect)
+        self.ticket = lru_cache(_KEPT)(self._read)
+        """The ticket of a row."""
+
+    def _read(self, row: Sequence[Any]) -> Ticket:
+        return ticket_from(self._row(row))
+
+
 class TicketStore:
     """Tickets by id and by number; numbers count from 1 without a gap and in order of commit."""
 
-    def __init__(self, connection: Connection, workspace_id: WorkspaceId) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId, kept: KeptTickets) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
+        self._kept = kept
 
     async def open(
         self, *, subject: str, requester: Requester | None, now: datetime, automatic: bool = False, bounce: bool = False
@@ -78,14 +96,14 @@ class TicketStore:
     async def get(self, ticket_id: TicketId) -> Ticket | None:
         """The ticket, or None when this workspace has none with this id."""
         row = (await self._connection.execute(_GET, {"workspace": self._workspace_id, "ticket": ticket_id})).first()
-        return None if row is None else ticket_from(row)
+        return None if row is None else self._kept.ticket(tuple(row))
 
     async def newest(self, count: int, *, before: int | None = None, requester: EmailAddress | None = None) -> list[Ticket]:
         """Up to ``count`` tickets, newest first, with numbers below ``before``; of one requester, where one is named."""
         asked = {"workspace": self._workspace_id, "count": count, "before": before, "requester": requester}
         statement = _NEWEST[requester is not None, before is not None]
         rows = await self._connection.execute(statement, {name: value for name, value in asked.items() if value is not None})
-        return [ticket_from(row) for row in rows]
+        return [self._kept.ticket(tuple(row)) for row in rows]
 
     async def opened_after(self, number: int, *, limit: int) -> list[Ticket]:
         """Tickets with higher numbers, oldest first."""

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 from domain.erasure import Erased
 from domain.health import TrackRecord
 from domain.identity import WorkspaceId
-from persistence.answers import KeptStandings
+from persistence.kept import Kept
 from persistence.store import WorkspaceStore
 from tests.persistence.calls import CALLS, Rows, some_of_everything
 
@@ -62,7 +62,7 @@ async def theirs(database: Database, workspace_id: WorkspaceId, other_workspace_
 
 def test_every_method_of_every_store_stands_in_the_table(keys: KeyRing) -> None:
     connection: Any = None  # nothing is called
-    stores = vars(WorkspaceStore(connection, WorkspaceId(UUID(int=1)), keys, KeptStandings(sqlite.dialect())))
+    stores = vars(WorkspaceStore(connection, WorkspaceId(UUID(int=1)), keys, Kept(sqlite.dialect())))
     methods = {
         f"{name}.{method}"
         for name, store in stores.items()
