@@ -99,17 +99,7 @@ class LookupStore:
         """
         urgent = trigger.urgent if urgent is None else urgent
         values = self._columns(connector_id, ticket_id, email, trigger, now) | {"trace": trace, "urgent": urgent}
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        statement = (
-            dialect.insert(lookups)
-            .values(values)
-            .on_conflict_do_nothing(
-                index_elements=["connector_id", "email"],
-                index_where=_UNDER_WAY,
-            )
-            .returning(lookups.c.id)
-        )
-        if (await self._connection.execute(statement)).first() is not None:
+        if (await self._connection.execute(_QUEUEING[self._connection.dialect.name], values)).first() is not None:
             return True
         if urgent:
             await self._connection.execute(
@@ -160,17 +150,8 @@ class LookupStore:
 
     async def finish(self, claim: Claim, ending: Ending, now: datetime) -> bool:
         """End the lookup that was claimed; False when it was interrupted meanwhile, and nothing may be stored."""
-        statement = (
-            update(lookups)
-            .where(
-                lookups.c.workspace_id == self._workspace_id,
-                lookups.c.id == claim.lookup_id,
-                lookups.c.claim == claim.token,
-                _OPEN,
-            )
-            .values(_ending_columns(ending, now))
-        )
-        return (await self._connection.execute(statement)).rowcount > 0
+        claimed = {"workspace": self._workspace_id, "lookup": claim.lookup_id, "token": claim.token}
+        return (await self._connection.execute(_FINISH, claimed | _ending_columns(ending, now))).rowcount > 0
 
     async def ended_so(self, claim: Claim, outcome: Outcome) -> bool:
         """Whether this claim's lookup has ended, and with this outcome."""
@@ -392,6 +373,18 @@ _NOW = bindparam("now", type_=connectors.c.next_probe_at.type)
 _UNTIL = bindparam("until", type_=lookups.c.claimed_until.type)
 _CLAIMING = {urgent_only: _claiming(urgent_only=urgent_only) for urgent_only in (False, True)}
 _ANY_QUEUED = _any_queued()
+_QUEUEING = {
+    dialect.dialect.name: dialect.insert(lookups)
+    .on_conflict_do_nothing(index_elements=["connector_id", "email"], index_where=_UNDER_WAY)
+    .returning(lookups.c.id)
+    for dialect in (postgresql, sqlite)
+}
+_FINISH = update(lookups).where(
+    lookups.c.workspace_id == _WORKSPACE,
+    lookups.c.id == bindparam("lookup", type_=lookups.c.id.type),
+    lookups.c.claim == _TOKEN,
+    _OPEN,
+)
 """Made once: to make so large a statement for each claim takes a worker as long as half of its waiting for the database."""
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from persistence.connection import Connection
 
 
+_ADD, _ADD_RAW = insert(messages), insert(raw_messages)
+
+
 class MessageStore:
     """Messages by ticket, by what makes two deliveries the same, and by what a reply refers to."""
 
@@ -41,7 +44,7 @@ class MessageStore:
             reference_key=_reference_key(email.message_id) if email.message_id else None,
             sender_verification=email.sender_verification,
         )
-        await self._connection.execute(insert(raw_messages).values(message_id=message_id, content=email.raw))
+        await self._connection.execute(_ADD_RAW, {"message_id": message_id, "content": email.raw})
 
     async def add_text(self, ticket_id: TicketId, sender: Requester, text: str, now: datetime) -> None:
         """Add what an agent wrote down when opening a ticket by hand."""
@@ -86,13 +89,12 @@ class MessageStore:
     ) -> dict[TicketId, list[Message]]:
         """Up to ``count`` messages of each ticket, oldest first, in one statement."""
         place = func.row_number().over(partition_by=messages.c.ticket_id, order_by=messages.c.id)
-        ranked = select(messages, place.label("place")).where(
-            messages.c.workspace_id == self._workspace_id, messages.c.ticket_id.in_(ticket_ids)
-        )
+        ranked = select(messages, place.label("place")).where(messages.c.ticket_id.in_(ticket_ids))
         if after is not None:
             ranked = ranked.where(messages.c.id > after)
         rows = ranked.subquery()
-        statement = select(rows).where(rows.c.place <= count).order_by(rows.c.ticket_id, rows.c.id)
+        ours = rows.c.workspace_id == self._workspace_id  # said within, it let SQLite go through all of the workspace's
+        statement = select(rows).where(ours, rows.c.place <= count).order_by(rows.c.ticket_id, rows.c.id)
         found: dict[TicketId, list[Message]] = {ticket_id: [] for ticket_id in ticket_ids}
         for row in await self._connection.execute(statement):
             sender = Requester(EmailAddress(row.sender_email), row.sender_name) if row.sender_email else None
@@ -143,7 +145,7 @@ class MessageStore:
             "received_at": now,
             "sender_verification": sender_verification,
         }
-        await self._connection.execute(insert(messages).values(values))
+        await self._connection.execute(_ADD, values)
         return message_id
 
 

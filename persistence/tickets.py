@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, func, insert, select, update
@@ -20,29 +20,6 @@ if TYPE_CHECKING:
 
     from domain.identity import WorkspaceId
     from persistence.connection import Connection
-
-
-_KEPT: Final = 1_000
-_AS_RETURNED = select(*(as_returned(column, column.name) for column in tickets.c))
-_OURS = tickets.c.workspace_id == bindparam("workspace", type_=tickets.c.workspace_id.type)
-
-
-def _newest(*, of_requester: bool, before: bool) -> Select[*tuple[Any, ...]]:
-    statement = _AS_RETURNED.where(_OURS)
-    if of_requester:
-        statement = statement.where(tickets.c.requester_email == bindparam("requester", type_=tickets.c.requester_email.type))
-    if before:
-        statement = statement.where(tickets.c.number < bindparam("before", type_=tickets.c.number.type))
-    return statement.order_by(tickets.c.number.desc()).limit(bindparam("count", type_=Integer))
-
-
-_GET = _AS_RETURNED.where(_OURS, tickets.c.id == bindparam("ticket", type_=tickets.c.id.type))
-_NEWEST = {
-    (of_requester, before): _newest(of_requester=of_requester, before=before)
-    for of_requester in (False, True)
-    for before in (False, True)
-}
-"""Made once: to make a statement takes longer than to run one of these."""
 
 
 class KeptTickets:
@@ -90,7 +67,7 @@ class TicketStore:
             "bounce": bounce,
             "created_at": now,
         }
-        await self._connection.execute(insert(tickets).values(values))
+        await self._connection.execute(_ADD, values)
         return ticket
 
     async def get(self, ticket_id: TicketId) -> Ticket | None:
@@ -100,9 +77,10 @@ class TicketStore:
 
     async def newest(self, count: int, *, before: int | None = None, requester: EmailAddress | None = None) -> list[Ticket]:
         """Up to ``count`` tickets, newest first, with numbers below ``before``; of one requester, where one is named."""
-        asked = {"workspace": self._workspace_id, "count": count, "before": before, "requester": requester}
-        statement = _NEWEST[requester is not None, before is not None]
-        rows = await self._connection.execute(statement, {name: value for name, value in asked.items() if value is not None})
+        narrowed = {"before": before, "requester": requester}
+        values = {name: value for name, value in narrowed.items() if value is not None}
+        statement = _newest(before="before" in values, requester="requester" in values)
+        rows = await self._connection.execute(statement, {"workspace": self._workspace_id, "count": count, **values})
         return [self._kept.ticket(tuple(row)) for row in rows]
 
     async def opened_after(self, number: int, *, limit: int) -> list[Ticket]:
@@ -121,14 +99,32 @@ class TicketStore:
         return (await self._connection.execute(statement)).scalar() or 0
 
     async def _next_number(self) -> int:
-        statement = (
-            update(workspaces)
-            .where(workspaces.c.id == self._workspace_id)
-            .values(tickets_opened=workspaces.c.tickets_opened + 1)
-            .returning(workspaces.c.tickets_opened)
-        )
-        number: int = (await self._connection.execute(statement)).scalar_one()
+        number: int = (await self._connection.execute(_NEXT_NUMBER, {"workspace": self._workspace_id})).scalar_one()
         return number
+
+
+_KEPT: Final = 1_000
+_WORKSPACE = bindparam("workspace", type_=tickets.c.workspace_id.type)
+_AS_RETURNED = select(*(as_returned(column, column.name) for column in tickets.c))
+_GET = _AS_RETURNED.where(tickets.c.workspace_id == _WORKSPACE, tickets.c.id == bindparam("ticket", type_=tickets.c.id.type))
+_ADD = insert(tickets)
+_NEXT_NUMBER = (
+    update(workspaces)
+    .where(workspaces.c.id == _WORKSPACE)
+    .values(tickets_opened=workspaces.c.tickets_opened + 1)
+    .returning(workspaces.c.tickets_opened)
+)
+"""Made once, as what every mail and every view asks for."""
+
+
+@cache
+def _newest(*, before: bool, requester: bool) -> Select[Any]:
+    statement = _AS_RETURNED.where(tickets.c.workspace_id == _WORKSPACE)
+    if requester:
+        statement = statement.where(tickets.c.requester_email == bindparam("requester", type_=tickets.c.requester_email.type))
+    if before:
+        statement = statement.where(tickets.c.number < bindparam("before", type_=tickets.c.number.type))
+    return statement.order_by(tickets.c.number.desc()).limit(bindparam("count", type_=Integer))
 
 
 def ticket_from(row: Row[Any]) -> Ticket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, true, update
+from sqlalchemy import bindparam, delete, insert, select, true, update
 
 from domain.errors import DomainError
 from domain.identity import EmailAddress, WorkspaceId, support_address
@@ -33,6 +33,11 @@ class Workspace:
     support_addresses: tuple[EmailAddress, ...]
     suspended_at: datetime | None = None
     """Since when its doors are shut; None while they are open."""
+
+
+_SUSPENDED = select(workspaces.c.id).where(
+    workspaces.c.id == bindparam("workspace", type_=workspaces.c.id.type), workspaces.c.suspended_at.is_not(None)
+)  # made once, as what each mail asks for
 
 
 class WorkspaceDirectory:
@@ -81,8 +86,7 @@ class WorkspaceDirectory:
 
     async def is_suspended(self, workspace_id: WorkspaceId) -> bool:
         """Whether its doors are shut."""
-        statement = select(workspaces.c.id).where(workspaces.c.id == workspace_id, workspaces.c.suspended_at.is_not(None))
-        return (await self._connection.execute(statement)).first() is not None
+        return (await self._connection.execute(_SUSPENDED, {"workspace": workspace_id})).first() is not None
 
     async def get(self, workspace_id: WorkspaceId) -> Workspace | None:
         """One workspace, or None when there is none with this id."""

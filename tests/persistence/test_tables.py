@@ -129,6 +129,21 @@ async def test_a_long_backlog_and_a_long_log_change_no_plan(
     assert [step for step in read if heads not in step and running not in step and "(id=?)" not in step] == []
 
 
+async def test_a_page_of_tickets_is_found_by_its_ids_however_many_there_are(
+    database: Database, file: Path, workspace_id: WorkspaceId, statements: Statements, rows: Rows
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        page = [(await open_ticket(store, EmailAddress(f"{number}@firma.cz"))).id for number in range(30)]
+    async with database.glancing(workspace_id) as store:
+        statements.seen.clear()
+        await store.answers.standings(page)
+        await store.messages.of_tickets(page, 10)
+
+    steps = [step for step in plans(file, statements) if "SEARCH tickets" in step or "SEARCH messages" in step]
+    assert len(steps) == 2
+    assert all("(id=?" in step or "(ticket_id=?" in step for step in steps), steps
+
+
 def test_later_ids_sort_after_earlier_ones() -> None:
     ids = [new_id() for _ in range(10_000)]
 

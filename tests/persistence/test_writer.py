@@ -273,6 +273,25 @@ async def test_whoever_is_cancelled_at_any_moment_leaves_the_others_whole(
         assert await store.connectors.count() == len(names)
 
 
+async def test_whoever_is_cancelled_while_the_disk_is_waited_for_leaves_the_next_one_a_whole_writer(
+    database: Database, back_door: BackDoor, workspace_id: WorkspaceId, file: Path
+) -> None:
+    async def write(name: str) -> None:
+        async with database.workspace(workspace_id) as store:
+            await connect(store, name=name)
+
+    names = [f"{number:02}" for number in range(20)]
+    for name in names:
+        impatient = asyncio.create_task(write(f"{name} impatient"))
+        await asyncio.sleep(0)  # its block waits for nothing: by now its commit is under way
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        await write(name)
+
+    assert [name for name in kept(back_door) if "impatient" not in name] == names
+
+
 async def test_what_is_open_when_the_database_is_closed_is_kept(
     writers: Writers, database: Database, back_door: BackDoor, open_database: OpenDatabase
 ) -> None:
