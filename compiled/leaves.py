@@ -11,7 +11,7 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.schema.types.base_scalars import isoformat
 
-from compiled.fallback import Fallback
+from compiled.fallback import Fallback, closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,8 +76,7 @@ def completing(kind: GraphQLLeafType) -> Callable[[Any], object]:
 
 def unexpected(value: object) -> Fallback:
     """The refusal of a value of an unknown kind; a coroutine among them will not be awaited here, and is told so."""
-    if hasattr(value, "close") and optimized_is_awaitable(value):
-        value.close()
+    closed(value)
     return Fallback(f"a {type(value).__name__}")
 
 

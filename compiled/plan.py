@@ -170,6 +170,8 @@ class _Answer:
                 await gather_with_cancel(*waiting)
         except _NonNull as end:
             return Outcome(None, [end.error])
+        finally:
+            self._run.abandon()
         if len(self._errors) > 1:
             raise Fallback("several errors")
         return Outcome(self._data, self._errors)
@@ -251,4 +253,10 @@ class EventPlan:
         """The JSON of an event's ``data``."""
         (root,) = coerced.variant.roots
         run = Run(self._operation, coerced.values, context, payload)
-        return orjson.dumps({root.name: _completed(root, payload, run)})
+        try:
+            shown = _completed(root, payload, run)
+            if run.waits():
+                raise Fallback("an event that has to wait")
+        finally:
+            run.abandon()
+        return orjson.dumps({root.name: shown})

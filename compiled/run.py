@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLResolveInfoHelpers
@@ -11,7 +12,7 @@ from graphql.pyutils import Path, gather_with_cancel
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import _OperationContextAwareGraphQLResolveInfo as ResolveInfo
 
-from compiled.fallback import Fallback
+from compiled.fallback import Fallback, closed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -54,14 +55,21 @@ class Spot:
     arguments: Arguments
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Later:
-    """A field whose resolver has to be awaited: where its value goes, and how that is rendered."""
+    """A field whose value has to be awaited, how that is rendered, and where it goes."""
 
-    place: dict[str, Any]
     name: str
-    resolve: Callable[[], Awaitable[Any]]
+    awaited: Awaitable[Any] | partial[Awaitable[Any]]
+    """What a resolver returned, or how it is called: an asynchronous one begins only when it is awaited."""
     complete: Callable[[Any], object]
+    place: dict[str, Any] | None = None
+    """Known as soon as the object that has the field is rendered but for this."""
+
+    def forget(self) -> None:
+        """Nobody will await it: a coroutine is to know."""
+        if not isinstance(self.awaited, partial):
+            closed(self.awaited)
 
 
 class Run:
@@ -113,9 +121,10 @@ class Run:
             self._read[arguments] = arguments.read(self.values, None)
         return self._read[arguments]
 
-    def later(self, later: Later) -> None:
+    def later(self, later: Later) -> Later:
         """Leave a place open until its value is there."""
         self._later.append(later)
+        return later
 
     def waits(self) -> bool:
         """Whether places are open."""
@@ -124,15 +133,27 @@ class Run:
     async def fill(self) -> None:
         """Fill every open place, all at once, so that loaders see one batch, and then those that opened meanwhile."""
         waiting, self._later = self._later, []
-        if len(waiting) == 1:
-            await self._fill(waiting[0])
-        elif waiting:
-            await gather_with_cancel(*map(self._fill, waiting))
+        try:
+            if len(waiting) == 1:
+                await self._fill(waiting[0])
+            elif waiting:
+                await gather_with_cancel(*map(self._fill, waiting))
+        except BaseException:
+            for open_place in waiting:
+                open_place.forget()
+            raise
+
+    def abandon(self) -> None:
+        """Forget what is still open: the stock executor takes over, or nobody waits any more."""
+        for open_place in self._later:
+            open_place.forget()
 
     async def _fill(self, open_place: Later) -> None:
+        awaited, place = open_place.awaited, open_place.place
+        assert place is not None  # noqa: S101 - the object was rendered, or nothing would be filled
         try:
-            value = await open_place.resolve()
-            open_place.place[open_place.name] = open_place.complete(value)
+            value = await (awaited() if isinstance(awaited, partial) else awaited)
+            place[open_place.name] = open_place.complete(value)
         except Fallback:
             raise
         except Exception as error:

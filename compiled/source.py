@@ -70,9 +70,10 @@ class Written(NamedTuple):
 
 
 class Call(NamedTuple):
-    """How a resolver is called: the lines before, and the text between its brackets."""
+    """How a resolver is called: the lines before, its name, and the text between its brackets."""
 
     before: list[str]
+    function: str
     inside: str
     varies: bool
     wants_info: bool
@@ -90,6 +91,7 @@ class Writer:
             "KEPT": KEPT,
             "Later": Later,
             "Path": Path,
+            "awaits": optimized_is_awaitable,
             "keep": keep,
             "listed": listed,
             "partial": partial,
@@ -150,33 +152,58 @@ class Writer:
         )
 
     def _field(self, parent: GraphQLObjectType, response_name: str, details: FieldDetailsList, index: int) -> _Field:
-        node = details[0].node
-        if node.name.value == TYPENAME:
+        if details[0].node.name.value == TYPENAME:
             return _Field([], repr(parent.name), [], path=False, waits=False, shape=f"{response_name}:{TYPENAME}")
         spot = self.spot(parent, response_name, details)
-        v, path = f"v{index}", f"Path(path, {response_name!r}, {parent.name!r})"
+        place = _Place(spot, details, f"v{index}", f"Path(path, {response_name!r}, {parent.name!r})")
         resolver = spot.field.base_resolver
         if resolver is None:
-            completed = self._value(spot.return_type, details, v, path)
-            lines = [f"{v} = {self._attribute(spot.field.python_name)}", *completed.lines]
-            shape = None if completed.shape is None else f"{response_name}:{node.name.value}{completed.shape}"
-            return _Field(lines, v, [], completed.path, completed.waits, shape)
+            return self._read(place)
         call = self._call(spot, resolver)
-        function = self._named("resolve")
-        self._names[function] = resolver.wrapped_func
         if spot.field.is_async:
-            completing_function, completed = self.function_for(spot.return_type, details)
-            complete = f"partial({completing_function}, run=run, path={path})"
-            resolve = f"partial({function}{', ' if call.inside else ''}{call.inside})"
-            later = [*call.before, f"run.later(Later(made, {response_name!r}, {resolve}, {complete}))"]
-            return _Field([], "None", later, path=True, waits=True, shape=None)
-        completed = self._value(spot.return_type, details, v, path)
-        lines = [*call.before, f"{v} = {function}({call.inside})", *completed.lines]
+            return self._awaited(place, call)
+        return self._awaited_perhaps(place, call) if call.wants_info else self._called(place, call)
+
+    def _read(self, place: _Place) -> _Field:
+        """An attribute."""
+        v, name = place.v, place.spot.field.python_name
+        completed = self._value(place.spot.return_type, place.details, v, place.path)
+        lines = [f"{v} = {self._attribute(name)}", *completed.lines]
+        return _Field(lines, v, [], completed.path, completed.waits, place.shape("", completed))
+
+    def _called(self, place: _Place, call: Call) -> _Field:
+        """A synchronous resolver that knows nothing but its object and its arguments."""
+        completed = self._value(place.spot.return_type, place.details, place.v, place.path)
+        lines = [*call.before, f"{place.v} = {call.function}({call.inside})", *completed.lines]
         shape = None
-        if completed.shape is not None and not call.varies and not call.wants_info:
-            arguments = ",".join(sorted(map(print_ast, node.arguments or ())))
-            shape = f"{response_name}:{node.name.value}({arguments}){completed.shape}"
-        return _Field(lines, v, [], completed.path or call.wants_info, completed.waits, shape)
+        if not call.varies:
+            arguments = ",".join(sorted(map(print_ast, place.details[0].node.arguments or ())))
+            shape = place.shape(f"({arguments})", completed)
+        return _Field(lines, place.v, [], completed.path, completed.waits, shape)
+
+    def _awaited(self, place: _Place, call: Call) -> _Field:
+        """An asynchronous resolver: its place stays open."""
+        resolve = ", ".join(filter(None, [call.function, call.inside]))
+        later = [*call.before, self._later(place, f"partial({resolve})", self._completing(place), ", made")]
+        return _Field([], "None", later, path=True, waits=True, shape=None)
+
+    def _awaited_perhaps(self, place: _Place, call: Call) -> _Field:
+        """A synchronous resolver that is told of the context, and so may have its value from there, now or later."""
+        v, later, complete = place.v, f"later_{place.v}", self._completing(place)
+        lines = [
+            *call.before,
+            f"{v} = {call.function}({call.inside})",
+            f"{later} = {self._later(place, v, complete)} if awaits({v}) else None",
+            f"{v} = None if {later} is not None else {complete}({v}, run, {place.path})",
+        ]
+        return _Field(lines, v, [f"if {later} is not None:", f"    {later}.place = made"], path=True, waits=False, shape=None)
+
+    def _completing(self, place: _Place) -> str:
+        return self.function_for(place.spot.return_type, place.details)[0]
+
+    def _later(self, place: _Place, awaited: str, complete: str, made: str = "") -> str:
+        name = repr(place.spot.response_name)
+        return f"run.later(Later({name}, {awaited}, partial({complete}, run=run, path={place.path}){made}))"
 
     def spot(self, parent: GraphQLObjectType, response_name: str, details: FieldDetailsList) -> Spot:
         """Where a field stands; raises Uncovered for one whose resolver is not all there is to it."""
@@ -213,7 +240,8 @@ class Writer:
             passed.append(f"**run.arguments({self._held('arguments', arguments)})")
         else:
             passed += [f"{name}={self._held('constant', value)}" for name, value in arguments.constant.items()]
-        return Call(before, ", ".join(passed), arguments.varies, wants_info)
+        function = self._held("resolve", resolver.wrapped_func)
+        return Call(before, function, ", ".join(passed), arguments.varies, wants_info)
 
     def _value(self, kind: GraphQLOutputType, details: FieldDetailsList, v: str, path: str) -> Written:
         """Lines that turn the value in the variable ``v`` into what the answer shows of it."""
@@ -278,6 +306,23 @@ class _Field(NamedTuple):
     path: bool
     waits: bool
     shape: str | None
+
+
+class _Place(NamedTuple):
+    """A field below the root, while its lines are written."""
+
+    spot: Spot
+    details: FieldDetailsList
+    v: str
+    """The variable that holds its value."""
+    path: str
+    """What makes its path."""
+
+    def shape(self, arguments: str, completed: Written) -> str | None:
+        """The field as text, with everything below it."""
+        if completed.shape is None:
+            return None
+        return f"{self.spot.response_name}:{self.details[0].node.name.value}{arguments}{completed.shape}"
 
 
 class Root:

@@ -186,6 +186,16 @@ class Node:
         return [make_node(self.seed + 3, self.depth - 1, odd=self.odd)] if self.depth > 0 else []
 
     @strawberry.field
+    def perhaps_awaited(self, info: Info, times: int = 1) -> Node | None:
+        assert info.context is not None
+        node = make_node(self.seed + times, self.depth - 1, odd=self.odd) if self.depth > 0 else None
+
+        async def later() -> Node | None:
+            return node
+
+        return later() if self.seed % 2 else node  # type: ignore[return-value]  # strawberry takes either
+
+    @strawberry.field
     async def breaks(self) -> str | None:
         raise ValueError(f"broken {self.seed}")
 

@@ -20,7 +20,7 @@ _SHARE = 0.8
 """Of the valid and the nearly valid that is answered without errors, at least so much is compiled, of each shape."""
 
 
-@pytest.mark.filterwarnings("ignore:coroutine 'GraphQLCoreConverter.*_async_resolver'")  # the stock executor forgets them
+@pytest.mark.filterwarnings(r"ignore:coroutine '(Executor|GraphQLCoreConverter)\.")  # the stock executor forgets its own
 @pytest.mark.timeout(600)
 async def test_whatever_is_asked_both_ways_answer_the_same() -> None:
     ways: defaultdict[str, Counter[Way]] = defaultdict(Counter)
@@ -84,6 +84,9 @@ async def test_whatever_stands_in_a_member_is_shown_or_refused_alike() -> None:
         ("{ mustFailAtOnce node(seed: 1) { class } }", None, "errors"),
         ("{ node(seed: 1) { class } node(seed: 1) { greet class } }", None, "compiled"),
         ("{ __typename kind: __typename }", None, "compiled"),
+        ("{ a: node(seed: 1) { perhapsAwaited { class } } b: node(seed: 2) { perhapsAwaited { class } } }", None, "compiled"),
+        ("{ node(seed: 1) { perhapsAwaited { class } raises } }", None, "errors"),
+        ("{ node(seed: 1) { children { perhapsAwaited { raises } } } }", None, "errors"),
     ],
 )
 async def test_each_corner_is_answered_the_way_it_should(text: str, variables: dict[str, Any] | None, expected: Way) -> None:
