@@ -1,4 +1,4 @@
-"""The two ways of saying "the stock executor must do this": before an operation is compiled, and while it is executed."""
+"""Saying that the stock executor must do it, before compiling or while executing, and leaving nothing behind."""
 
 from __future__ import annotations
 

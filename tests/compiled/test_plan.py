@@ -20,7 +20,7 @@ _SHARE = 0.8
 """Of the valid and the nearly valid that is answered without errors, at least so much is compiled, of each shape."""
 
 
-@pytest.mark.filterwarnings(r"ignore:coroutine '(Executor|GraphQLCoreConverter)\.")  # the stock executor forgets its own
+@pytest.mark.filterwarnings(r"ignore:coroutine '(Executor|GraphQLCoreConverter|Node)\.")  # the stock one forgets some
 @pytest.mark.timeout(600)
 async def test_whatever_is_asked_both_ways_answer_the_same() -> None:
     ways: defaultdict[str, Counter[Way]] = defaultdict(Counter)
