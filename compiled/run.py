@@ -150,7 +150,8 @@ class Run:
 
     async def _fill(self, open_place: Later) -> None:
         awaited, place = open_place.awaited, open_place.place
-        assert place is not None  # noqa: S101 - the object was rendered, or nothing would be filled
+        if place is None:
+            raise Fallback("an object that could not be rendered")
         try:
             value = await (awaited() if isinstance(awaited, partial) else awaited)
             place[open_place.name] = open_place.complete(value)

@@ -184,22 +184,22 @@ class Writer:
     def _awaited(self, place: _Place, call: Call) -> _Field:
         """An asynchronous resolver: its place stays open."""
         resolve = ", ".join(filter(None, [call.function, call.inside]))
-        later = [*call.before, self._later(place, f"partial({resolve})", self._completing(place), ", made")]
+        complete, _ = self.function_for(place.spot.return_type, place.details)
+        later = [*call.before, self._later(place, f"partial({resolve})", complete, ", made")]
         return _Field([], "None", later, path=True, waits=True, shape=None)
 
     def _awaited_perhaps(self, place: _Place, call: Call) -> _Field:
         """A synchronous resolver that is told of the context, and so may have its value from there, now or later."""
-        v, later, complete = place.v, f"later_{place.v}", self._completing(place)
+        v, later = place.v, f"later_{place.v}"
+        complete, needs = self.function_for(place.spot.return_type, place.details)
         lines = [
             *call.before,
             f"{v} = {call.function}({call.inside})",
             f"{later} = {self._later(place, v, complete)} if awaits({v}) else None",
             f"{v} = None if {later} is not None else {complete}({v}, run, {place.path})",
         ]
-        return _Field(lines, v, [f"if {later} is not None:", f"    {later}.place = made"], path=True, waits=False, shape=None)
-
-    def _completing(self, place: _Place) -> str:
-        return self.function_for(place.spot.return_type, place.details)[0]
+        placing = [f"if {later} is not None:", f"    {later}.place = made"]
+        return _Field(lines, v, placing, path=True, waits=needs.waits, shape=None)
 
     def _later(self, place: _Place, awaited: str, complete: str, made: str = "") -> str:
         name = repr(place.spot.response_name)
