@@ -20,49 +20,58 @@ _TIMES = 100
 _PAGE = 20
 _LIMIT = 1.15
 _MIB = 2**20
+_DEPTHS = {"page 1,000": 0.02, "page 10,000": 0.2}
+"""By their names among a million tickets: how deep a page lies."""
 
 
-def _page(helpdesk: Helpdesk, number: int) -> str:
+def _page(helpdesk: Helpdesk, depth: float) -> str:
     """The request of a page of the list, as if all before it had been turned."""
-    last_before = helpdesk.tickets - (number - 1) * _PAGE + 1
+    pages_before = round(helpdesk.tickets / _PAGE * depth) - 1
+    last_before = helpdesk.tickets - pages_before * _PAGE + 1
     return request(TICKETS, after=base64.urlsafe_b64encode(str(last_before).encode()).decode().rstrip("="))
 
 
-async def _reads(stage: Stage, seeded: Seeded) -> dict[str, float]:
+async def _reads(stage: Stage, seeded: Seeded) -> dict[str, dict[str, float]]:
+    asked = {"W1": w1_one_ticket.bodies(seeded.helpdesk), "page 1": [request(TICKETS)]}
+    asked |= {name: [_page(seeded.helpdesk, depth)] for name, depth in _DEPTHS.items()}
     async with seeded.ours() as target:
-        asked = {"W1": w1_one_ticket.bodies(target.helpdesk), "page 1": [request(TICKETS)]}
-        pages = target.helpdesk.tickets // _PAGE
-        for name, number in (("page in the middle", pages // 5), ("page at the end", pages)):
-            asked[name] = [_page(target.helpdesk, max(number, 1))]
-        figures = {}
-        for name, bodies in asked.items():
-            figures[name] = (await ask_again_and_again(target, bodies, stage.size.seconds))["cpu_us"]
-        return figures | {"resident_mib": target.resident_bytes() / _MIB}
+        figures = {name: await ask_again_and_again(target, bodies, stage.size.seconds) for name, bodies in asked.items()}
+        return figures | {"memory": {"resident_mib": target.resident_bytes() / _MIB}}
 
 
 async def measure(stage: Stage) -> Sides:
-    """Much beside little."""
+    """Fill both first, then measure little and much one right after the other."""
+    amounts = {"little": stage.size.grown_tickets // _TIMES, "much": stage.size.grown_tickets}
+    filled = {
+        amount: await Seeded.make(stage.folder / amount, Helpdesk(tickets=tickets), ours_alone=True)
+        for amount, tickets in amounts.items()
+    }
     sides: dict[str, dict[str, float]] = {}
     async with endpoint(0) as (url, _):
-        for side, tickets in (("little", stage.size.grown_tickets // _TIMES), ("much", stage.size.grown_tickets)):
-            seeded = await Seeded.make(stage.folder / side, Helpdesk(tickets=tickets), ours_alone=True)
-            sides[side] = await _reads(stage, seeded)
+        for amount, seeded in filled.items():
+            figures = await _reads(stage, seeded)
             seeded.ask_at(url)
-            sides[side] |= await w5_mail_to_panel.through(seeded, stage.size.mails)
-            seeded.remove()
+            figures["W5"] = await w5_mail_to_panel.through(seeded, stage.size.mails)
+            sides |= {f"{name}, {amount}": measured for name, measured in figures.items()}
     return sides
+
+
+def _to_little(name: str, figure: str, what: str, kind: Kind = Kind.TIME) -> Goal:
+    return Goal(what=f"{what}, to little", figure=figure, of=f"{name}, much", to=f"{name}, little", limit=_LIMIT, kind=kind)
 
 
 GROWTH = Workload(
     name="growth",
     title="1,000,000 tickets and 3,000,000 lookups, to 10,000 tickets",
     goals=[
-        Goal(what="W1: CPU, to little", figure="W1", of="much", to="little", limit=_LIMIT),
-        Goal(what="W2, first page: CPU, to little", figure="page 1", of="much", to="little", limit=_LIMIT),
-        Goal(what="W2, page 10,000: CPU, to little", figure="page in the middle", of="much", to="little", limit=_LIMIT),
-        Goal(what="W2, last page: CPU, to little", figure="page at the end", of="much", to="little", limit=_LIMIT),
-        Goal(what="W5: CPU a lookup, to little", figure="cpu_ms", of="much", to="little", limit=_LIMIT),
-        Goal(what="memory, to little", figure="resident_mib", of="much", to="little", limit=_LIMIT, kind=Kind.AMOUNT),
+        _to_little("W1", "cpu_us", "W1: CPU a request"),
+        _to_little("page 1", "cpu_us", "W2: CPU a request"),
+        _to_little("W5", "cpu_ms", "W5: CPU a lookup"),
+        _to_little("memory", "resident_mib", "memory", Kind.AMOUNT),
+        *(
+            Goal(what=f"W2, {name}: CPU, to page 1", figure="cpu_us", of=f"{name}, much", to="page 1, much", limit=_LIMIT)
+            for name in _DEPTHS
+        ),
     ],
     measure=measure,
     seconds=600,

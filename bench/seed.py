@@ -36,6 +36,8 @@ _YEAR_IN_HOURS = 8760
 _AT_ONCE = 10_000
 _NEVER_ASKED = "http://127.0.0.1:9/never-asked"
 _NAMES = UUID("018f4f6e-0000-7000-8000-000000000000")
+_WORKSPACE = WorkspaceId(uuid5(_NAMES, "workspace"))
+_CONNECTOR_IDS = tuple(ConnectorId(uuid5(_NAMES, name)) for name in _CONNECTORS)
 _MOMENT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
@@ -54,15 +56,10 @@ class Helpdesk:
     fetched_at: datetime = field(default_factory=_this_second)
     """Of every answer."""
 
-    @property
-    def workspace(self) -> WorkspaceId:
-        """The only workspace."""
-        return WorkspaceId(uuid5(_NAMES, "workspace"))
-
-    @property
-    def connectors(self) -> Sequence[ConnectorId]:
-        """In the order of their panels."""
-        return [ConnectorId(uuid5(_NAMES, name)) for name in _CONNECTORS]
+    workspace: WorkspaceId = _WORKSPACE
+    """The only one."""
+    connectors: Sequence[ConnectorId] = _CONNECTOR_IDS
+    """In the order of their panels."""
 
     def ticket(self, number: int) -> TicketId:
         """An id that sorts by age, as those of the product do: a version 7 UUID whose time is the ticket's number."""

@@ -29,6 +29,7 @@ async def measure(stage: Stage) -> Sides:
                 "ready_s": target.ready_after,
                 "start_mib": at_start / _MIB,
                 "peak_mib": target.peak_bytes() / _MIB,
+                "own_peak_mib": target.own_peak_bytes() / _MIB,
             }
     return figures
 
@@ -38,7 +39,13 @@ SIZE = Workload(
     title="start and memory, with all processes",
     goals=[
         Goal(what="s from start to ready", figure="ready_s", limit=1.5),
-        Goal(what="MiB at the peak", figure="peak_mib", limit=120, kind=Kind.AMOUNT, peers="Mercurius 161, Apollo 199, Yoga 301"),
+        Goal(
+            what="MiB at the peak, all processes",
+            figure="peak_mib",
+            limit=120,
+            kind=Kind.AMOUNT,
+            peers="Mercurius 161, Apollo 199, Yoga 301",
+        ),
     ],
     measure=measure,
     seconds=16,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bench.cores import pinned
 from bench.seed import seed_floor, seed_floor_on_postgresql, seed_ours
-from bench.usage import cpu_seconds, peak_bytes, resident_bytes
+from bench.usage import cpu_seconds, own_peak_bytes, peak_bytes, resident_bytes
 from tests.stage.back_door import BackDoor
 from tests.stage.process import DISQUA, environment, free_port
 
@@ -70,6 +70,10 @@ class Target:
     def peak_bytes(self) -> int:
         """How much memory each of its processes once occupied, together."""
         return peak_bytes(self.pid)
+
+    def own_peak_bytes(self) -> int:
+        """How much memory the process that serves once occupied, without its children."""
+        return own_peak_bytes(self.pid)
 
     async def ask(self, body: str) -> dict[str, Any]:
         """The data of an answer, which must be without errors."""
@@ -148,10 +152,6 @@ class Seeded:
         assert self.databases is None
         file = self.folder / "ours" / "disqua.sqlite3"
         BackDoor(f"sqlite:///{file}").alter("UPDATE connectors SET lookup_url = :url, cache_ttl_hours = 0", url=lookup_url)
-
-    def remove(self) -> None:
-        """Make room."""
-        shutil.rmtree(self.folder)
 
     def _copy(self, name: str) -> Path:
         source, copy = self.folder / name, self.folder / "running"

@@ -48,7 +48,16 @@ def peak_bytes(pid: int) -> int:
     return _of_family(pid, "VmHWM")
 
 
+def own_peak_bytes(pid: int) -> int:
+    """How much memory a process without its children occupied at most."""
+    return _of_one(pid, "VmHWM")
+
+
 def _of_family(pid: int, line: str) -> int:
     children = (int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split())
+    return _of_one(pid, line) + sum(_of_family(child, line) for child in children)
+
+
+def _of_one(pid: int, line: str) -> int:
     told = next(text for text in Path(f"/proc/{pid}/status").read_text().splitlines() if text.startswith(line))
-    return int(told.split()[1]) * 1024 + sum(_of_family(child, line) for child in children)
+    return int(told.split()[1]) * 1024
