@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
+_WRITTEN_BY_A_RUN = (":!docs/performance.md", ":!docs/performance", ":!bench/results")
 
 
 def machine() -> dict[str, str]:
@@ -29,9 +30,9 @@ def machine() -> dict[str, str]:
 
 
 def commit() -> str:
-    """What was measured; a plus behind it says that there were changes."""
+    """What was measured; a plus behind it says that there were changes, other than to what a run itself writes."""
     head = _git("rev-parse", "--short=10", "HEAD") or "unknown"
-    return f"{head}+" if _git("status", "--porcelain", "--untracked-files=no") else head
+    return f"{head}+" if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN_BY_A_RUN) else head
 
 
 def _git(*arguments: str) -> str:

@@ -52,9 +52,13 @@ class Results:
         return statistics.median(sides[side][figure] for sides in self.rounds[workload])
 
     def write(self, folder: Path = FOLDER) -> Path:
-        """Keep it under its date; a second run of a day takes the place of the first."""
+        """Keep it under its date, with what the same commit had measured before on that day; another commit's makes room."""
         folder.mkdir(exist_ok=True)
         file = folder / f"{self.date}.json"
+        if file.exists() and (earlier := self.read(file)).commit == self.commit:
+            self.rounds = earlier.rounds | self.rounds
+            self.split = self.split or earlier.split
+            self.skipped = {name: why for name, why in (earlier.skipped | self.skipped).items() if name not in self.rounds}
         file.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
         return file
 

@@ -2,7 +2,8 @@
 
 Rounds are interleaved: each workload once, then each again, so that the machine's drift falls on all; within a round ours and
 the floor follow each other at once. A run of everything is kept in ``bench/results/<date>.json`` and shown in
-``docs/performance.md``; one of some workloads, or a quick one, only prints its table, unless it is told ``--keep``.
+``docs/performance.md``; one of some workloads only prints its table, unless it is told ``--keep``: then it is added to what
+was measured of the same commit on the same day.
 """
 
 from __future__ import annotations
@@ -99,8 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"some of {', '.join(names)}; left out, all but growth")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=Size().seconds, help="of each closed loop of W1 and W2")
-    parser.add_argument("--growth", action="store_true", help="with a million tickets, too")
+    parser.add_argument("--seconds", type=float, default=Size().seconds, help="of each closed loop; all else in proportion")
     parser.add_argument("--tiny", action="store_true", help="so little of everything that the figures mean nothing")
     parser.add_argument("--keep", action="store_true", help="keep the results of some workloads, too")
     parser.add_argument("--results", type=Path, default=FOLDER, help="where results are kept")
@@ -116,8 +116,8 @@ def main() -> None:
     given = _arguments()
     ask_from_the_others()
     allow_many_sockets()
-    chosen = [one for one in EVERYTHING if one.name in given.workloads] or [*(EVERYTHING if given.growth else USUAL)]
-    run = _Run(chosen, given.rounds, _TINY if given.tiny else Size(seconds=given.seconds))
+    chosen = [one for one in EVERYTHING if one.name in given.workloads] or USUAL
+    run = _Run(chosen, given.rounds, _TINY if given.tiny else Size().lasting(given.seconds))
     asyncio.run(run.measure())
     run.tell_the_end()
     if given.keep or not (given.workloads or given.tiny):

@@ -48,6 +48,8 @@ _DATABASE: Final = ("sqlalchemy/", "aiosqlite/", "sqlite3/", "asyncpg/")
 
 async def split(folder: Path, mails: int) -> dict[str, float]:
     """Percent of the samples by part, the largest first; empty where nobody may look."""
+    if not _PY_SPY.exists():
+        return {}
     async with endpoint(0) as (url, _):
         seeded = await Seeded.make(folder / "split", Helpdesk(lookup_url=url, always_ask=True))
         async with flow(seeded) as mail:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -62,6 +62,14 @@ class Size:
     mails: int = 400
     offered_seconds: float = 20
     grown_tickets: int = 1_000_000
+
+    def lasting(self, seconds: float) -> Self:
+        """With closed loops of so many seconds, and as much less of all that takes long."""
+        share = seconds / self.seconds
+        return replace(
+            self, seconds=seconds, events=round(self.events * share), lookups=round(self.lookups * share),
+            mails=round(self.mails * share), offered_seconds=self.offered_seconds * share,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

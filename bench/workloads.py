@@ -18,5 +18,5 @@ if TYPE_CHECKING:
     from bench.workload import Workload
 
 EVERYTHING: Final[tuple[Workload, ...]] = (W1, W2, W3, W4, W5, W6, SIZE, ON_POSTGRESQL, GROWTH)
-USUAL: Final = tuple(workload for workload in EVERYTHING if workload is not GROWTH)
+USUAL: Final[tuple[Workload, ...]] = tuple(workload for workload in EVERYTHING if workload is not GROWTH)
 """Without what takes long to fill."""

@@ -73,6 +73,14 @@ def _w1(ours: float, floor: float) -> list[Sides]:
     return [{"ours": {"cpu_us": ours}, "floor": {"cpu_us": floor}}]
 
 
+def test_a_run_is_added_to_what_the_same_commit_measured_that_day(kept: Callable[..., Path]) -> None:
+    kept("2026-11-01", W1=_w1(100, 100), W2=_w1(100, 100))
+
+    file = kept("2026-11-01", W1=_w1(50, 100))
+
+    assert Results.read(file).rounds == {"W1": _w1(50, 100), "W2": _w1(100, 100)}
+
+
 def test_the_check_names_what_got_slower(kept: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     before = kept("2026-11-01", W1=_w1(100, 100), W2=_w1(100, 100))
     now = kept("2026-11-02", W1=_w1(120, 100), W2=_w1(110, 100))
