@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.workload import CannotMeasure
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,6 +47,8 @@ async def ask_again_and_again(target: Target, bodies: Sequence[str], seconds: fl
         told = await _ask_for(max(round(seconds), 1), target, file)
         used = target.cpu_seconds() - before
     assert not told["failed"], told
+    if not told["requests"]:
+        raise CannotMeasure(f"not one answer came within {seconds:g} s")
     return {
         "requests_s": told["requests"] / told["seconds"],
         "p50_ms": told["p50_ms"],

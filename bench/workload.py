@@ -28,7 +28,7 @@ class Kind(Enum):
 
 
 class CannotMeasure(Exception):
-    """Something is missing here, as the text says."""
+    """Something is missing here, or nothing came of it, as the text says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
