@@ -1,8 +1,7 @@
 """The least that sends one event to many sockets: hand-written, no GraphQL, no database, no limits.
 
 ``.venv/bin/python bench/socket_floor.py`` prints its port and serves until its standard input ends. A POST of ``{"mark": …}``
-sends the panel that its file holds, with the mark for a name, to every socket that has subscribed; ``auth`` and frames are what
-graphql-transport-ws asks for.
+sends one panel, with the mark for its name, to every socket that has subscribed; messages are those of graphql-transport-ws.
 """
 
 from __future__ import annotations

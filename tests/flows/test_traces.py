@@ -25,6 +25,8 @@ from server.app import Parts
 from tests.stage.crm import FOUND, open_crm
 from tests.stage.helpdesk import WATCH, open_helpdesk
 
+EXECUTED = WATCH.replace("{ crmPanels", "{ ...Panels } fragment Panels on Subscription { crmPanels")
+
 async def story(folder, redis_url):
     async with open_crm() as crm, open_helpdesk(folder, redis_url=redis_url) as helpdesk:
         crm.answers["/slow"] = FOUND
@@ -33,10 +35,13 @@ async def story(folder, redis_url):
         async with Parts(helpdesk.parts.settings).working():
             await helpdesk.mail()
             (ticket,) = await helpdesk.tickets()
-            async with helpdesk.agent.watching(WATCH, id=ticket["id"]) as panels:
-                await panels.until(lambda panel: panel["refreshing"])
+            watching = helpdesk.agent.watching
+            async with watching(WATCH, id=ticket["id"]) as pushed, watching(EXECUTED, id=ticket["id"]) as executed:
+                for panels in (pushed, executed):
+                    await panels.until(lambda panel: panel["refreshing"])
                 release.set()
-                await panels.until(lambda panel: not panel["refreshing"])
+                for panels in (pushed, executed):
+                    await panels.until(lambda panel: not panel["refreshing"])
         (request,) = crm.requests
         return sorted(request.headers)
 
@@ -85,6 +90,12 @@ async def test_a_mail_is_followed_from_the_door_to_the_frame_across_processes(to
     assert [span["parent"] for span in (mail, lookup, asking, frame)] == [None, mail["id"], lookup["id"], lookup["id"]]
     assert mail["attributes"]["disqua.ticket_id"] == frame["attributes"]["disqua.ticket_id"]
     assert lookup["attributes"]["disqua.status"] == "FOUND"
+
+
+async def test_a_frame_is_followed_whether_it_is_pushed_or_executed(told: Any) -> None:  # noqa: ANN401
+    (lookup,) = [span["id"] for span in told["spans"] if span["name"] == "lookup"]
+
+    assert [span["name"] for span in told["spans"] if span["parent"] == lookup].count("send panel") == 2
 
 
 async def test_the_endpoint_gets_no_header_of_it(told: Any) -> None:  # noqa: ANN401
