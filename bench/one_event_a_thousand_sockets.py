@@ -297,8 +297,13 @@ def _tell(rounds: dict[str, list[Figures]]) -> None:
         "CPU of coming (us)": lambda one: one.connecting * 1e6,
     }
     rows = {name: [statistics.median(map(figure, found)) for found in rounds.values()] for name, figure in measures.items()}
-    table = [(name, *(f"{value:.1f}" for value in values), f"{values[0] / values[1]:.2f}") for name, values in rows.items()]
+    table = [(name, *(f"{value:.1f}" for value in values), _ratio(*values)) for name, values in rows.items()]
     show(("", *rounds, "ratio"), *table)
+
+
+def _ratio(ours: float, floors: float) -> str:
+    """A tiny run takes less than a tick of the clock that counts CPU."""
+    return f"{ours / floors:.2f}" if floors else "-"
 
 
 def _calm(figures: Figures, percent: float) -> float:
