@@ -16,17 +16,18 @@ from domain.identity import ConnectorId
 from graph.context import Context
 from graph.events import Audience
 from graph.feed import Feeds, Follower
+from graph.limits import Limits
 from graph.push import Push
 from lookups.updates import CONNECTORS
 from server.app import utc_now
 from tests.graph.desk import open_ticket, statements, watches
 from tests.stage.back_door import BackDoor
-from tests.stage.front_end import receive, send
+from tests.stage.front_end import PATIENCE, receive, send
 from tests.stage.helpdesk import LIST, Helpdesk, open_helpdesk
 from tests.stage.waiting import eventually, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from websockets.asyncio.client import ClientConnection
@@ -138,18 +139,13 @@ async def test_a_thousand_who_come_at_once_are_shown_the_panels_by_few_readings(
 @WAYS
 async def test_a_reader_who_lags_behind_is_shown_the_last_state_and_holds_nobody_up(helpdesk: Helpdesk, watch: str) -> None:
     connector_id, ticket_id = await settled(helpdesk, "0" * 100)
-    large = LARGE if watch == WATCH else LARGE.replace("{ crmPanels", "{ ...P } fragment P on Subscription { crmPanels")
-    narrow = socket.socket()
-    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    narrow.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", helpdesk.port))
-    changes = 300
+    narrow, changes = await narrow_connection(helpdesk), 300
 
     async with (
         helpdesk.agent.signed_in(sock=narrow, max_queue=1, ping_interval=None) as slow,
         helpdesk.agent.watching(WATCH, id=ticket_id) as quick,
     ):
-        await send(slow, id="1", type="subscribe", payload={"query": large, "variables": {"id": ticket_id}})
+        await send(slow, id="1", type="subscribe", payload={"query": enlarged(watch), "variables": {"id": ticket_id}})
         await eventually(lambda: nth_name(slow))
         await quick.next()
         slow.transport.pause_reading()
@@ -165,6 +161,38 @@ async def test_a_reader_who_lags_behind_is_shown_the_last_state_and_holds_nobody
 
     assert seen == sorted(seen)
     assert len(seen) < changes
+
+
+async def narrow_connection(helpdesk: Helpdesk) -> socket.socket:
+    """One that holds no more than some kilobytes that nobody has read."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", helpdesk.port))
+    return narrow
+
+
+def enlarged(watch: str) -> str:
+    return LARGE if watch == WATCH else LARGE.replace("{ crmPanels", "{ ...P } fragment P on Subscription { crmPanels")
+
+
+@WAYS
+async def test_a_reader_who_takes_nothing_any_more_is_let_go(
+    impatient: Helpdesk, watch: str, trouble: Callable[[], list[str]]
+) -> None:
+    connector_id, ticket_id = await settled(impatient, "before")
+    narrow = await narrow_connection(impatient)
+    async with impatient.agent.signed_in(sock=narrow, max_queue=1, ping_interval=None, close_timeout=0) as slow:
+        await send(slow, id="1", type="subscribe", payload={"query": enlarged(watch), "variables": {"id": ticket_id}})
+        await nth_name(slow)
+        slow.transport.pause_reading()
+        for number in range(300):
+            await rename_silently(impatient, connector_id, f"{number:0100}")
+            await impatient.parts.updates.announce(impatient.workspace_id, CONNECTORS)
+
+        await eventually(lambda: nobody_watches(impatient))
+        slow.transport.abort()
+    assert trouble() == []
 
 
 async def nth_name(connection: ClientConnection) -> str:
@@ -245,3 +273,36 @@ async def test_what_cannot_be_read_ends_the_subscription_with_an_error(helpdesk:
         assert event["payload"]["errors"][0]["extensions"]["code"] == "INTERNAL"
         assert await receive(panels.socket) == {"id": "1", "type": "complete"}
     await eventually(lambda: nobody_watches(helpdesk))
+
+
+@WAYS
+async def test_the_id_of_an_operation_is_free_again_when_it_has_ended(helpdesk: Helpdesk, watch: str) -> None:
+    _, ticket_id = await settled(helpdesk, "CRM")
+    payload = {"query": watch, "variables": {"id": ticket_id}}
+    async with helpdesk.agent.signed_in() as connection:
+        for _ in range(2):
+            await send(connection, id="1", type="subscribe", payload=payload)
+            assert (await receive(connection))["type"] == "next"
+            await send(connection, id="1", type="complete")
+        await send(connection, id="1", type="subscribe", payload=payload)
+        assert (await receive(connection))["type"] == "next"
+        await send(connection, id="1", type="subscribe", payload=payload)
+        async with asyncio.timeout(PATIENCE):
+            await connection.wait_closed()
+    assert connection.close_code == 4409
+
+
+@WAYS
+async def test_a_socket_has_room_for_a_hundred_who_follow(helpdesk: Helpdesk, watch: str) -> None:
+    _, ticket_id = await settled(helpdesk, "CRM")
+    payload = {"query": watch, "variables": {"id": ticket_id}}
+    async with helpdesk.agent.signed_in() as connection:
+        for number in range(Limits().socket_operations):
+            await send(connection, id=str(number), type="subscribe", payload=payload)
+            assert (await receive(connection))["type"] == "next"
+        await send(connection, id="one too many", type="subscribe", payload=payload)
+
+        refusal = await receive(connection)
+
+    assert (refusal["id"], refusal["type"]) == ("one too many", "error")
+    assert refusal["payload"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
