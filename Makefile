@@ -69,7 +69,6 @@ bench-more: $(READY) ## Measure what no workload does: tarpits, browsers, fleets
 	$(BIN)/python bench/mail_while_endpoints_hang.py
 	$(BIN)/python bench/a_tarpit_beside_fifty.py
 	$(BIN)/python bench/the_console_opens.py
-	$(BIN)/python bench/one_event_a_thousand_sockets.py
 	$(BIN)/python bench/five_thousand_sockets.py
 	$(BIN)/python bench/the_store.py
 	$(BIN)/python bench/two_hundred_lookups.py

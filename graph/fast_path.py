@@ -51,10 +51,9 @@ class FastPath:
             return None
         try:
             weigh_variables(posted.variables, self._limits)
-            outcome = await self._execute(plan, posted, context)
-        except (CodedError, Fallback):
+            return self._response(await self._execute(plan, posted, context), context)
+        except (CodedError, Fallback, orjson.JSONEncodeError):  # the last for half of a character
             return None
-        return self._response(outcome, context)
 
     async def _execute(self, plan: QueryPlan, posted: _Posted, context: Context) -> Outcome:
         limit = asyncio.timeout(self._seconds)

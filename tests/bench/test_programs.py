@@ -25,7 +25,6 @@ BENCH = Path(__file__).parents[2] / "bench"
         ("a_tarpit_beside_fifty", "--tickets 10 --healthy 2 --rounds 1 --parts embedded", "ratio"),
         ("compiled_execution", "--rounds 2", "times the stock executor"),
         ("five_thousand_sockets", "--sockets 10 --rate 20 --seconds 0.5 --slow 1", "all read"),
-        ("one_event_a_thousand_sockets", "--sockets 20 --events 2 --rounds 1", "memory of a subscriber"),
         ("the_console_opens", "--rounds 1", "another visit"),
         ("the_store", "--times 5", "50 writers, hasty"),
         ("two_hundred_lookups", "--rate 4 --seconds 1 --probe 1 --backlog 20", "growth from 1 to 2 workers"),
