@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -28,11 +29,12 @@ from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, http_status, tidy_e
 from graph.events import Events
 from graph.fast_path import FastPath
 from graph.limits import Limits
+from graph.patience import TookTooLong, within
 from graph.socket import SocketAdapter, SocketHandler
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from cross_web import AsyncHTTPRequestAdapter
     from starlette.types import Message, Receive, Scope, Send
@@ -104,15 +106,14 @@ class Endpoint(GraphQL[Context, None]):
         if scope["type"] == "websocket":
             await self._serve_socket(WebSocket(scope, receive, send))
             return
-        context = Context(services=self.services, request_id=uuid4().hex)
+        context = Context(services=self.services, request_id=token_hex(16))
         with suppress(ClientDisconnect):  # whoever went away, or takes nothing any more, needs no answer
             response = await self._respond(Request(scope, _capped(receive, self.door.limits.body_bytes)), context)
             response.raw_headers.append((b"x-request-id", context.request_id.encode()))
             if isinstance(response, StreamingResponse):
                 await self._stream(response, scope, receive, send)
             else:
-                async with _patience(self.door.patience):
-                    await response(scope, receive, send)
+                await self._patiently(response(scope, receive, send))
 
     async def _respond(self, request: Request, context: Context) -> Response:
         try:
@@ -130,13 +131,19 @@ class Endpoint(GraphQL[Context, None]):
 
     async def _stream(self, response: StreamingResponse, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_patiently(message: Message) -> None:
-            async with _patience(self.door.patience):
-                await send(message)
+            await self._patiently(send(message))
 
         try:
             await response(scope, receive, send_patiently)
         finally:  # else it lives on until a garbage collection
             await cast("AsyncGenerator[str, None]", response.body_iterator).aclose()
+
+    async def _patiently(self, sending: Awaitable[None]) -> None:
+        """Give up on a reader that takes nothing any more."""
+        try:
+            await within(self.door.patience.total_seconds(), cast("Coroutine[Any, Any, None]", sending))
+        except TookTooLong:
+            raise ClientDisconnect from None
 
     async def _run(self, request: Request, context: Context) -> Response:
         request.state.request_id = context.request_id
@@ -312,13 +319,3 @@ def _capped(receive: Receive, most: int) -> Receive:
         return message
 
     return receive_capped
-
-
-@asynccontextmanager
-async def _patience(patience: timedelta) -> AsyncIterator[None]:
-    """Give up on a reader that takes nothing any more."""
-    try:
-        async with asyncio.timeout(patience.total_seconds()):
-            yield
-    except TimeoutError:
-        raise ClientDisconnect from None

@@ -6,7 +6,6 @@ plan, variables are weighed, time is limited, errors are tidied. Whatever is unu
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from starlette.responses import Response
 from compiled.plan import Fallback, Outcome, QueryPlan
 from graph.deadline import too_long
 from graph.errors import CodedError, http_status, tidy_error
+from graph.patience import TookTooLong, within
 from graph.scales import weigh_variables
 
 if TYPE_CHECKING:
@@ -56,13 +56,9 @@ class FastPath:
             return None
 
     async def _execute(self, plan: QueryPlan, posted: _Posted, context: Context) -> Outcome:
-        limit = asyncio.timeout(self._seconds)
         try:
-            async with limit:
-                return await plan.execute(context, posted.variables)
-        except TimeoutError:
-            if not limit.expired():
-                raise
+            return await within(self._seconds, plan.execute(context, posted.variables))
+        except TookTooLong:
             return Outcome(None, [too_long(self._seconds)])
 
     def _response(self, outcome: Outcome, context: Context) -> Response:

@@ -60,10 +60,10 @@ class Query:
             return None
         context = info.context
         async with context.services.database.glancing(context.workspace_id) as store:
-            found = await store.tickets.get(TicketId(ticket_id))
-            standings = (await store.answers.standings([found.id]))[found.id] if found else []
-        if found is None:
+            known = await store.answers.of(TicketId(ticket_id))
+        if known is None:
             return None
+        found, standings = known
         if wanted(standings, Occasion.TICKET_VIEWED, context.services.now()):
             standings = await _request_view(context, found) or standings
         return Ticket.of(found, panels=context.services.panels.of(found.id, standings))

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from domain.connector import Connector
     from domain.identity import ConnectorId, EmailAddress, WorkspaceId
+    from domain.ticket import Ticket
     from persistence.connection import Connection
+    from persistence.kept import Kept
 
 _CONNECTORS_KEPT: Final = 1_000
 _STANDINGS_KEPT: Final = 4_000
@@ -74,10 +76,25 @@ class KeptStandings:
 class AnswerStore:
     """Answers by (connector, address), so that every ticket of a requester shows the same."""
 
-    def __init__(self, connection: Connection, workspace_id: WorkspaceId, kept: KeptStandings) -> None:
+    def __init__(self, connection: Connection, workspace_id: WorkspaceId, kept: Kept) -> None:
         self._connection = connection
         self._workspace_id = workspace_id
-        self._kept = kept
+        self._kept = kept.standings
+        self._kept_tickets = kept.tickets
+
+    async def of(self, ticket_id: TicketId) -> tuple[Ticket, list[ConnectorStanding]] | None:
+        """A ticket with what ``standings`` tells of it, in one statement; None when this workspace has none with this id."""
+        rows = await self._connection.execute(_OF_TICKET, {"workspace": self._workspace_id, "ticket": ticket_id})
+        found = [
+            (tuple(row[:_TICKET_ENDS]), tuple(row[_TICKET_ENDS:_CONNECTOR_ENDS]), tuple(row[_CONNECTOR_ENDS:])) for row in rows
+        ]
+        if not found:
+            return None
+        ticket = self._kept_tickets.ticket(found[0][0])
+        if ticket.bounce or ticket.requester is None:
+            return ticket, []
+        connectors_and_known = [(connector, known) for _, connector, known in found if connector[0] is not None]
+        return ticket, [self._kept.standing(self._kept.connector(one), known)[1] for one, known in connectors_and_known]
 
     async def standings(self, ticket_ids: Sequence[TicketId]) -> dict[TicketId, list[ConnectorStanding]]:
         """What each enabled connector knows of each ticket's requester, in panel order, in two statements.
@@ -119,37 +136,41 @@ class AnswerStore:
         await self._connection.execute(delete(answers).where(mine))
 
 
+_CONNECTOR_COLUMNS = [as_returned(column, column.name) for column in COLUMNS]
+_UNDER_WAY = and_(
+    lookups.c.connector_id == connectors.c.id,
+    lookups.c.email == tickets.c.requester_email,
+    lookups.c.completed_at.is_(None),
+    lookups.c.ticket_id.is_not(None),
+)
+_ANSWERED = and_(answers.c.connector_id == connectors.c.id, answers.c.email == tickets.c.requester_email)
+_KNOWN_COLUMNS = [
+    as_returned(connectors.c.id, "connector_id"),
+    as_returned(tickets.c.id, "ticket_id"),
+    as_returned(answers.c.found, "found"),
+    as_returned(cast(answers.c.customer, Text), "customer"),
+    as_returned(answers.c.fetched_at, "fetched_at"),
+    as_returned(answers.c.failure_kind, "failure_kind"),
+    as_returned(answers.c.http_status, "http_status"),
+    as_returned(lookups.c.id.is_not(None), "under_way"),
+]
+
+
 def _enabled() -> Select[*tuple[Any, ...]]:
     return (
-        select(*(as_returned(column, column.name) for column in COLUMNS))
+        select(*_CONNECTOR_COLUMNS)
         .where(connectors.c.workspace_id == _WORKSPACE, connectors.c.enabled.is_(True))
         .order_by(connectors.c.position, connectors.c.id)
     )
 
 
 def _all_standings() -> Select[*tuple[Any, ...]]:
-    under_way = and_(
-        lookups.c.connector_id == connectors.c.id,
-        lookups.c.email == tickets.c.requester_email,
-        lookups.c.completed_at.is_(None),
-        lookups.c.ticket_id.is_not(None),
-    )
-    known = and_(answers.c.connector_id == connectors.c.id, answers.c.email == tickets.c.requester_email)
     return (
-        select(
-            as_returned(connectors.c.id, "connector_id"),
-            as_returned(tickets.c.id, "ticket_id"),
-            as_returned(answers.c.found, "found"),
-            as_returned(cast(answers.c.customer, Text), "customer"),
-            as_returned(answers.c.fetched_at, "fetched_at"),
-            as_returned(answers.c.failure_kind, "failure_kind"),
-            as_returned(answers.c.http_status, "http_status"),
-            as_returned(lookups.c.id.is_not(None), "under_way"),
-        )
+        select(*_KNOWN_COLUMNS)
         .select_from(tickets)
         .join(connectors, connectors.c.workspace_id == tickets.c.workspace_id)
-        .outerjoin(answers, known)
-        .outerjoin(lookups, under_way)
+        .outerjoin(answers, _ANSWERED)
+        .outerjoin(lookups, _UNDER_WAY)
         .where(
             tickets.c.workspace_id == _WORKSPACE,
             tickets.c.id.in_(bindparam("tickets", type_=tickets.c.id.type, expanding=True)),
@@ -160,9 +181,25 @@ def _all_standings() -> Select[*tuple[Any, ...]]:
     )
 
 
+def _of_ticket() -> Select[*tuple[Any, ...]]:
+    ours = and_(connectors.c.workspace_id == tickets.c.workspace_id, connectors.c.enabled.is_(True))
+    return (
+        select(*(as_returned(column, f"of_ticket_{column.name}") for column in tickets.c), *_CONNECTOR_COLUMNS, *_KNOWN_COLUMNS)
+        .select_from(tickets)
+        .outerjoin(connectors, ours)
+        .outerjoin(answers, _ANSWERED)
+        .outerjoin(lookups, _UNDER_WAY)
+        .where(tickets.c.workspace_id == _WORKSPACE, tickets.c.id == bindparam("ticket", type_=tickets.c.id.type))
+        .order_by(connectors.c.position, connectors.c.id)
+    )
+
+
+_TICKET_ENDS: Final = len(tickets.c)
+_CONNECTOR_ENDS: Final = _TICKET_ENDS + len(_CONNECTOR_COLUMNS)
 _WORKSPACE = bindparam("workspace", type_=tickets.c.workspace_id.type)
 _ENABLED = _enabled()
 _STANDINGS = _all_standings()
+_OF_TICKET = _of_ticket()
 """Made once: to make and hash so large a statement takes as long as to run it."""
 
 _KNOWN: Final[dict[str, TypeEngine[Any]]] = {

@@ -34,7 +34,7 @@ class WorkspaceStore:
         self.connectors = ConnectorStore(connection, workspace_id, keys)
         self.credentials = CredentialStore(connection, workspace_id, keys)
         self.lookups = LookupStore(connection, workspace_id)
-        self.answers = AnswerStore(connection, workspace_id, kept.standings)
+        self.answers = AnswerStore(connection, workspace_id, kept)
         self.requesters = RequesterStore(connection, workspace_id)
         self.audit = AuditStore(connection, workspace_id)
         self.aging = AgingStore(connection, workspace_id)

@@ -225,14 +225,17 @@ class App(Starlette):
             "expose_headers": ["X-Request-Id"],
         }
         super().__init__(middleware=[Middleware(CORSMiddleware, **cors)], **options)
-        self._graphql = CORSMiddleware(graphql, **cors)
+        self._graphql = graphql
+        self._graphql_for_pages = CORSMiddleware(graphql, **cors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one socket, or the whole life of the application."""
-        if scope["type"] == "http" and scope["path"] == _GRAPHQL:
-            await self._graphql(scope, receive, send)
-        else:
+        if scope["type"] != "http" or scope["path"] != _GRAPHQL:
             await super().__call__(scope, receive, send)
+        elif any(name == b"origin" for name, _ in scope["headers"]):  # from a page of a browser
+            await self._graphql_for_pages(scope, receive, send)
+        else:
+            await self._graphql(scope, receive, send)
 
 
 def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:

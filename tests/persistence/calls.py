@@ -158,6 +158,7 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "audit.add": lambda store, _: store.audit.add(ADMIN, DEED, NOW),
     "audit.newest": lambda store, _: store.audit.newest(PAGE),
     "audit.newest (next page)": lambda store, rows: store.audit.newest(PAGE, before=rows.audited),
+    "answers.of": lambda store, rows: store.answers.of(rows.ticket.id),
     "answers.standings": lambda store, rows: store.answers.standings([rows.ticket.id]),
     "answers.standings (of many)": lambda store, rows: store.answers.standings([rows.ticket.id] * 100),
     "answers.record": lambda store, rows: store.answers.record(rows.connector.id, STRANGER, NOT_FOUND, NOW),

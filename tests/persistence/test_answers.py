@@ -192,6 +192,30 @@ async def test_a_bounce_and_a_ticket_of_nobody_have_no_standings(database: Datab
     assert found == {bounce.id: [], nobody.id: [], unknown: []}
 
 
+async def test_a_ticket_with_its_standings_is_what_its_parts_are_read_one_by_one(
+    database: Database, workspace_id: WorkspaceId, statements: Statements
+) -> None:
+    async with database.workspace(workspace_id) as store:
+        alone = await open_ticket(store)
+        bare = await store.answers.of(alone.id)
+        last, first = await connect(store, name="last", position=5), await connect(store, name="first", position=-1)
+        await connect(store, name="disabled", enabled=False)
+        tickets = [await open_ticket(store), await open_ticket(store, bounce=True), await open_ticket(store, None)]
+        await store.answers.record(last.id, JAN, FOUND, NOW)
+        await running(store, first.id, JAN)
+        read = {ticket.id: (await store.tickets.get(ticket.id), known) for ticket in tickets
+                for known in [(await store.answers.standings([ticket.id]))[ticket.id]]}  # fmt: skip
+        statements.seen.clear()
+        together = {ticket.id: await store.answers.of(ticket.id) for ticket in tickets}
+        unknown = await store.answers.of(TicketId(workspace_id))
+
+    assert together == read
+    assert [len(known) for _, known in read.values()] == [2, 0, 0]
+    assert bare == (alone, [])
+    assert unknown is None
+    assert len(statements.seen) == len(tickets) + 1
+
+
 async def test_the_standings_of_many_tickets_take_two_statements(
     database: Database, workspace_id: WorkspaceId, statements: Statements
 ) -> None:

@@ -136,11 +136,12 @@ async def test_a_page_of_tickets_is_found_by_its_ids_however_many_there_are(
         page = [(await open_ticket(store, EmailAddress(f"{number}@firma.cz"))).id for number in range(30)]
     async with database.glancing(workspace_id) as store:
         statements.seen.clear()
+        await store.answers.of(page[0])
         await store.answers.standings(page)
         await store.messages.of_tickets(page, 10)
 
     steps = [step for step in plans(file, statements) if "SEARCH tickets" in step or "SEARCH messages" in step]
-    assert len(steps) == 2
+    assert len(steps) == 3
     assert all("(id=?" in step or "(ticket_id=?" in step for step in steps), steps
 
 
