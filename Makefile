@@ -24,7 +24,7 @@ serve: console ## Run the server (ARGS="--port 9000")
 
 ##@ Develop
 
-.PHONY: test coverage check promises seen-red screenshots audit bench bench-growth bench-check bench-more format hooks schema lock console console-dev clean
+.PHONY: test coverage check promises seen-red screenshots audit bench bench-growth bench-check bench-profile bench-more format hooks schema lock console console-dev clean
 
 test: console ## Run the tests (T=tests/domain/test_answer.py for one file)
 ifdef T
@@ -63,6 +63,9 @@ bench-growth: $(READY) ## Measure with a million tickets, too, and add it to tod
 
 bench-check: $(READY) ## Name what got slower by more than 15 % between the two newest kept runs (ARGS="BEFORE NOW" for others)
 	$(BIN)/python bench/check.py $(ARGS)
+
+bench-profile: $(READY) ## Show where the CPU of W1, W2, W3 and W5 goes (ARGS="W1" for one)
+	$(BIN)/python bench/cpu_tree.py $(ARGS)
 
 bench-more: $(READY) ## Measure what no workload does: tarpits, browsers, fleets; half an hour, with PostgreSQL, Redis and Chromium
 	$(BIN)/python bench/compiled_execution.py

@@ -6,17 +6,12 @@ in a greenlet or thread of a database driver has none. Where py-spy may not look
 
 from __future__ import annotations
 
-import asyncio
-import linecache
-import re
-import signal
-import sys
-from asyncio.subprocess import PIPE
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.endpoint import endpoint
+from bench.sampler import FRAME, PY_SPY, sampling, waits
 from bench.seed import Helpdesk
 from bench.target import Seeded
 from bench.w5_mail_to_panel import flow
@@ -25,10 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _ROOT: Final = f"{Path(__file__).parents[1]}/"
-_PY_SPY: Final = Path(sys.executable).with_name("py-spy")
 _WARM = 10
-_FRAME: Final = re.compile(r"\(([^;()]+):(\d+)\)")
-_WAITS: Final = re.compile(r"\.(get|read|readline|wait|acquire|select|poll)\(")
 _CHILD_THAT_PARSES: Final = "inbox.sandbox import serve"
 _ROOMS: Final = (
     ("SMTP", ("inbox/smtp", "inbox/client", "inbox/limits")),
@@ -48,19 +40,15 @@ _DATABASE: Final = ("sqlalchemy/", "aiosqlite/", "sqlite3/", "asyncpg/")
 
 async def split(folder: Path, mails: int) -> dict[str, float]:
     """Percent of the samples by part, the largest first; empty where nobody may look."""
-    if not _PY_SPY.exists():
+    if not PY_SPY.exists():
         return {}
     async with endpoint(0) as (url, _):
         seeded = await Seeded.make(folder / "split", Helpdesk(lookup_url=url, always_ask=True))
         async with flow(seeded) as mail:
             await mail.send(range(_WARM))
             file = folder / "samples"
-            command = f"record --pid {mail.target.pid} --subprocesses --full-filenames --format raw --rate 200 --output".split()
-            sampler = await asyncio.create_subprocess_exec(_PY_SPY, *command, file, stdout=PIPE, stderr=PIPE)
-            await mail.send(range(_WARM, _WARM + mails))
-            if sampler.returncode is None:
-                sampler.send_signal(signal.SIGINT)
-            await sampler.communicate()
+            async with sampling(mail.target.pid, file):
+                await mail.send(range(_WARM, _WARM + mails))
     return shares(file.read_text().splitlines()) if file.exists() else {}
 
 
@@ -69,15 +57,9 @@ def shares(samples: Sequence[str]) -> dict[str, float]:
     counted = Counter[str]()
     for sample in samples:
         stack, _, times = sample.rpartition(" ")
-        if not _waits(stack):
+        if not waits(stack):
             counted[_part(stack)] += int(times)
     return {part: times / counted.total() * 100 for part, times in counted.most_common()}
-
-
-def _waits(stack: str) -> bool:
-    """Whether the thread is where threads wait: a container's kernel does not always tell a sampler so."""
-    frames = _FRAME.findall(stack)
-    return not frames or bool(_WAITS.search(linecache.getline(frames[-1][0], int(frames[-1][1]))))
 
 
 def _part(stack: str) -> str:
@@ -94,7 +76,7 @@ def _part(stack: str) -> str:
 
 def _ours(stack: str) -> Iterator[str]:
     """The files of ours on the stack, outermost first."""
-    for file, _ in _FRAME.findall(stack):
+    for file, _ in FRAME.findall(stack):
         if file.startswith(_ROOT) and "/.venv/" not in file:
             yield file.removeprefix(_ROOT)
 
