@@ -26,6 +26,7 @@ KNOWN: Final = {"graphql-core": "3.3.2", "strawberry-graphql": "0.341.2"}
 _OUR_FREEDOM = {
     "build_per_event_executor",
     *("__doc__", "__firstlineno__", "__module__", "__orig_bases__", "__parameters__", "__static_attributes__"),
+    "__slotnames__",  # Python notes it where an instance is copied, as one is for each event
 }
 """What an executor may define without executing anything otherwise: how an event gets its context is the caller's business."""
 _judged: WeakKeyDictionary[strawberry.Schema, bool] = WeakKeyDictionary()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import aclosing
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -66,3 +68,16 @@ async def test_whatever_is_asked_of_our_schema_both_ways_answer_the_same(helpdes
 )
 def test_what_front_ends_ask_all_day_is_compiled(text: str, plan: type) -> None:
     assert isinstance(plan_of(SCHEMA, parse(text), None), plan)
+
+
+async def test_an_event_that_the_stock_executor_had_before_any_plan_was_made_changes_nothing(helpdesk: Helpdesk) -> None:
+    schema, services = build_schema(), helpdesk.parts.endpoint().services
+    agent = Principal("agent", None, helpdesk.workspace_id, Role.AGENT, utc_now() + timedelta(hours=1))
+    context = Context(services=services, request_id="r", principal=agent)
+    watched = await schema.subscribe("subscription { ticketOpened(after: 0) { number } }", context_value=context)
+    await open_ticket(helpdesk.agent)
+    async with aclosing(watched) as events:
+        event = await anext(events)
+
+    assert event.data == {"ticketOpened": {"number": 1}}
+    assert plan_of(schema, parse(LIST), None) is not None
