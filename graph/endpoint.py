@@ -27,6 +27,7 @@ from domain.identity import Right
 from graph.context import Context, Services
 from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, http_status, tidy_error
 from graph.events import Events
+from graph.execution import Execution
 from graph.fast_path import FastPath
 from graph.limits import Limits
 from graph.patience import TookTooLong, within
@@ -71,6 +72,8 @@ class Door:
     allowed_origins: Sequence[str] = ()
     socket_opened: Callable[[], None] = lambda: None
     socket_closed: Callable[[], None] = lambda: None
+    executed: Callable[[Execution], None] = lambda _execution: None
+    """Told of each operation that is executed, or refused by its limits or its validation."""
     patience: timedelta = timedelta(seconds=6)
     """How long a reader may take nothing before it is let go."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,7 +121,7 @@ class Endpoint(GraphQL[Context, None]):
     async def _respond(self, request: Request, context: Context) -> Response:
         try:
             context.principal = await self._admit(request)
-            return await self._fast_path.answer(request, context) or await self._run(request, context)
+            return await self._answer(request, context)
         except HTTPException as refusal:
             return self._refuse(refusal.status_code, refusal.reason, context)
         except DatabaseAway:
@@ -128,6 +131,13 @@ class Endpoint(GraphQL[Context, None]):
         except Exception as error:  # noqa: BLE001 - the last resort: what nobody expected is told apart by its id alone
             _log.error("internal error", request_id=context.request_id, exc_info=error)
             return self._refuse(500, INTERNAL, context)
+
+    async def _answer(self, request: Request, context: Context) -> Response:
+        answer = await self._fast_path.answer(request, context)
+        execution = Execution.STOCK if answer is None else Execution.COMPILED
+        answer = answer or await self._run(request, context)
+        self.door.executed(execution)
+        return answer
 
     async def _stream(self, response: StreamingResponse, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_patiently(message: Message) -> None:

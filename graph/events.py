@@ -16,6 +16,7 @@ from graphql.execution.values import get_argument_values
 
 from compiled.plan import EventPlan, Fallback
 from domain.identity import Right
+from graph.execution import Execution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -57,6 +58,11 @@ class Audience:
     def ticket_id(self) -> strawberry.ID:
         """The ticket that they watch."""
         return self._renderer.ticket_id
+
+    @property
+    def execution(self) -> Execution:
+        """How its events are rendered, as far as it is known before there is one."""
+        return self._renderer.execution
 
     def data(self, panel: CrmPanel) -> bytes:
         """The ``data`` of the panel's event as JSON, the same object for all; raises CannotRender."""
@@ -134,6 +140,11 @@ class _Renderer:
         if isinstance(plan, EventPlan):
             with suppress(Fallback):
                 self._compiled = partial(plan.render, context=executor.context_value, coerced=plan.coerce(variables))
+
+    @property
+    def execution(self) -> Execution:
+        """Compiled where there is a plan that knows the variables."""
+        return Execution.STOCK if self._compiled is None else Execution.COMPILED
 
     def data(self, panel: CrmPanel) -> bytes:
         """The ``data`` of one event as JSON; raises CannotRender."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from domain.ticket import Ticket
     from graph.endpoint import Endpoint
     from graph.events import Audience
+    from graph.execution import Execution
     from graph.socket import SocketAdapter, SocketHandler
     from graph.types import CrmPanel
 
@@ -32,6 +33,11 @@ class Push(Operation[Context, None]):
         self._head = f'{{"id":{spelled},"type":"next","payload":{{"data":'.encode()
         context = handler.context
         self._follower = context.services.feeds.follow(context.workspace_id, ticket, self._wake)
+
+    @property
+    def execution(self) -> Execution:
+        """How its events are rendered."""
+        return self._audience.execution
 
     def end(self) -> None:
         """Send nothing any more."""

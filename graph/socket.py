@@ -16,6 +16,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from graph.context import Context
 from graph.curfew import Curfew
 from graph.errors import LimitExceeded, tidy_error
+from graph.execution import Execution
 from graph.pace import Pace
 from graph.push import Push, pushed
 from persistence.database import DatabaseAway
@@ -175,6 +176,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             push = await pushed(self, operation)
         except Exception:  # noqa: BLE001 - whoever executes it meets the same, and reports it
             push = None
+        cast("Endpoint", self.view).door.executed(Execution.STOCK if push is None else push.execution)
         if push is None:
             await super().run_operation(operation)
         else:

@@ -204,6 +204,7 @@ class Parts:
             allowed_origins=self.settings.allowed_origins,
             socket_opened=self.metrics.sockets.inc,
             socket_closed=self.metrics.sockets.dec,
+            executed=self.metrics.operation_executed,
             patience=self._patience,
             stopping=self.stopping,
             linger=self.linger,

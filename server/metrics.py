@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from domain.lookup import LookupStatus, LookupTrigger
+from graph.execution import Execution
 from persistence.database import DatabaseAway
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class Metrics:
             "disqua_rings_lost_total", "Rings for queued lookups that Redis did not take.", registry=self.registry
         )
         self.sockets = Gauge("disqua_sockets", "Open WebSockets.", registry=self.registry)
+        self._operations = Counter(
+            "disqua_operations_total", "GraphQL operations, by how they were executed.", ["execution"], registry=self.registry
+        )
         self._database_up = Gauge("disqua_database_up", "1 when the database answers.", registry=self.shared)
         self._database_seconds = Gauge(
             "disqua_database_seconds", "How long the database took to answer just now.", registry=self.shared
@@ -68,6 +72,12 @@ class Metrics:
         for trigger in LookupTrigger:
             for status in set(LookupStatus) - {LookupStatus.PENDING}:
                 self._lookups.labels(trigger, status)
+        for execution in Execution:
+            self._operations.labels(execution)
+
+    def operation_executed(self, execution: Execution) -> None:
+        """Count an operation."""
+        self._operations.labels(execution).inc()
 
     def lookup_ended(self, trigger: LookupTrigger, status: LookupStatus, since_request: timedelta) -> None:
         """Count an outcome."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from domain.identity import Role
 from domain.lookup import LookupStatus, LookupTrigger
+from tests.graph.desk import open_ticket, post
 from tests.stage.crm import FOUND, response
-from tests.stage.front_end import NO_TLS
-from tests.stage.helpdesk import REFRESH, TICKET, open_helpdesk
+from tests.stage.front_end import NO_TLS, send
+from tests.stage.helpdesk import REFRESH, TICKET, WATCH, open_helpdesk
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tests.stage.crm import Crm
     from tests.stage.helpdesk import Helpdesk
 
+VIEWER = "{ viewer { name } }"
 TEST_CONNECTOR = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma.cz") { __typename } }'
 
 
@@ -62,6 +65,7 @@ async def test_metrics_bear_their_names_and_labels_before_anything_happened(help
         "disqua_updates_reconnects": "counter",
         "disqua_updates_resyncs": "counter",
         "disqua_updates_dropped": "counter",
+        "disqua_operations": "counter",
         "disqua_sockets": "gauge",
         "disqua_database_up": "gauge",
         "disqua_database_seconds": "gauge",
@@ -145,6 +149,38 @@ async def test_lookups_that_wait_or_run_are_seen_and_gone_when_they_ended(helpde
 
     assert is_open(busy) == (2, 8)
     assert is_open(idle) == (0, 0)
+
+
+async def test_operations_are_counted_by_how_they_are_executed(helpdesk: Helpdesk, tmp_path: Path) -> None:
+    ticket_id = await open_ticket(helpdesk.agent)
+    assert await _counted(helpdesk, 0, 1)
+    for _ in range(3):
+        await helpdesk.agent.ask(TICKET, id=ticket_id)
+    assert await _counted(helpdesk, 2, 2), "the first time is not worth a plan"
+    await helpdesk.agent.post(TICKET, {"id": [ticket_id]})
+    assert await _counted(helpdesk, 2, 3), "wrong variables are explained by the stock executor"
+    async with helpdesk.agent.signed_in() as socket:
+        for query in (TICKET, WATCH):
+            await send(socket, id=query, type="subscribe", payload={"query": query, "variables": {"id": ticket_id}})
+        await eventually(lambda: _counted(helpdesk, 3, 4))
+
+    async with open_helpdesk(tmp_path / "other", compiled=False) as other:
+        for _ in range(3):
+            await other.agent.ask(VIEWER)
+        assert await _counted(other, 0, 3)
+
+
+async def _counted(helpdesk: Helpdesk, compiled: int, stock: int) -> bool:
+    numbers = await scrape(helpdesk)
+    ways = [numbers.of("disqua_operations_total", execution=way) for way in ("compiled", "stock")]
+    return ways == [compiled, stock]
+
+
+async def test_what_is_no_operation_is_not_counted(helpdesk: Helpdesk) -> None:
+    await post(helpdesk, b"[]")
+    await helpdesk.front_end(Role.MAIL).post(VIEWER)
+
+    assert await _counted(helpdesk, 0, 0)
 
 
 async def test_sockets_are_counted_while_they_are_open(helpdesk: Helpdesk) -> None:
