@@ -249,6 +249,11 @@ async def test_cursors_and_pages_out_of_bounds(stage: Stage) -> None:
             await stage.same(operation(PAGE, {"n": first, "a": after}), times=2)
 
 
+NAMES: Final[list[Any]] = [None, "A", "B", "C", "D", "", "a", "\ud800", 1, ["A"], {}, True]
+QUERIES: Final[list[Any]] = [None, 1, [VIEWER], {}, True, VIEWER + " " * 60_000, f"#\ufeff\n{VIEWER}", f"\ufeff{VIEWER}"]
+EXTENSIONS: Final[list[Any]] = [None, {}, {"a": 1}, [], "x", 1, {"persistedQuery": {"version": 1, "sha256Hash": "x"}}]
+
+
 async def test_operations_and_their_names(stage: Stage) -> None:
     for text in (
         SEVERAL,
@@ -259,14 +264,14 @@ async def test_operations_and_their_names(stage: Stage) -> None:
         "",
         "fragment A on Query { __typename }",
     ):
-        for name in (None, "A", "B", "C", "D", "", "a", "\ud800", 1, ["A"], {}, True):
+        for name in NAMES:
             await stage.same(operation(text, name=name))
-    for query in (None, 1, [VIEWER], {}, True, VIEWER + " " * 60_000, f"#\ufeff\n{VIEWER}", f"\ufeff{VIEWER}"):
+    for query in QUERIES:
         await stage.same(operation(query))
 
 
 async def test_extensions_and_other_members(stage: Stage) -> None:
-    for extensions in (None, {}, {"a": 1}, [], "x", 1, {"persistedQuery": {"version": 1, "sha256Hash": "x"}}):
+    for extensions in EXTENSIONS:
         await stage.same(operation(VIEWER, extensions=extensions))
     await stage.same(operation(VIEWER, id="1", documentId="2", doc_id="3", **{"": None, "Query": "{ nope }"}))
 

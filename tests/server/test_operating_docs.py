@@ -87,6 +87,8 @@ def test_the_default_of_a_setting_is_the_one_in_the_code(row: dict[str, str]) ->
             assert row["default"] == "empty"
         case str() if default.endswith("/docs/connector-guide.md"):
             assert row["default"] == "the connector guide"
+        case bool():
+            assert row["default"] == f"`{default}`".lower()
         case _:
             assert row["default"] == f"`{default}`"
 
