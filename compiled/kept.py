@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_KEPT: Final = 8
 """Renderings for each instance; the oldest makes room."""
+MAX_BYTES: Final = 4 * 1024
+"""Of each: a document can ask for the same member under hundreds of aliases."""
 KEPT: Final = "_kept"
 """Where an instance has its renderings, by shape: among its attributes, so that they end with it."""
 
@@ -55,11 +57,13 @@ def keep(instance: Any, shape: Shape, render: Callable[[Any], dict[str, Any]]) -
     """Render the instance and keep the bytes in it; what is no JSON is not kept, and whoever encodes the answer says so."""
     rendering = render(instance)
     try:
-        fragment = orjson.Fragment(orjson.dumps(rendering))
+        text = orjson.dumps(rendering)
     except orjson.JSONEncodeError:
         return rendering
-    kept = instance.__dict__.setdefault(KEPT, {})
-    if len(kept) >= MAX_KEPT:
-        del kept[next(iter(kept))]
-    kept[shape] = fragment
+    fragment = orjson.Fragment(text)
+    if len(text) <= MAX_BYTES:
+        kept = instance.__dict__.setdefault(KEPT, {})
+        if len(kept) >= MAX_KEPT:
+            del kept[next(iter(kept))]
+        kept[shape] = fragment
     return fragment

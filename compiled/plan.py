@@ -15,7 +15,7 @@ from compiled.lookahead import fields_below
 from compiled.operation import operation_of
 from compiled.run import Run
 from compiled.scope import is_plain, versions_are_known
-from compiled.source import TYPENAME, Root, Writer
+from compiled.source import MAX_NAMES, TYPENAME, Root, Writer
 from compiled.variables import Variables
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ class _NonNull(Exception):
         self.error = error
 
 
-def _write(operation: Operation, values: VariableValues) -> tuple[Writer, dict[str, tuple[Spot, str, Written] | None]]:
+def _write(
+    operation: Operation, values: VariableValues, *, names: int = MAX_NAMES
+) -> tuple[Writer, dict[str, tuple[Spot, str, Written] | None]]:
     """The writer, and for each field of the root where it stands and which function completes it; None for a type's name."""
-    writer = Writer(operation, values)
+    writer = Writer(operation, values, names=names)
     written: dict[str, tuple[Spot, str, Written] | None] = {}
     for response_name, details in operation.root_fields(values).items():
         if details[0].node.name.value == TYPENAME:
@@ -78,9 +80,10 @@ def _write(operation: Operation, values: VariableValues) -> tuple[Writer, dict[s
 class _Variant:
     """An operation with its conditions decided."""
 
-    def __init__(self, operation: Operation, values: VariableValues) -> None:
-        writer, written = _write(operation, values)
+    def __init__(self, operation: Operation, values: VariableValues, *, names: int) -> None:
+        writer, written = _write(operation, values, names=names)
         functions = writer.functions()
+        self.size = writer.size
         self.blank: dict[str, Any] = {name: None if field else operation.root.name for name, field in written.items()}
         self.roots = [Root(spot, functions[name], waits=needs.waits) for spot, name, needs in filter(None, written.values())]
 
@@ -88,8 +91,8 @@ class _Variant:
 class _EventVariant(_Variant):
     """One field, rendered without waiting for anything."""
 
-    def __init__(self, operation: Operation, values: VariableValues) -> None:
-        super().__init__(operation, values)
+    def __init__(self, operation: Operation, values: VariableValues, *, names: int) -> None:
+        super().__init__(operation, values, names=names)
         if len(self.roots) != len(self.blank) or len(self.roots) != 1 or self.roots[0].waits:
             raise Uncovered("an event that is more than one field, or has to wait")
 
@@ -102,7 +105,7 @@ class _Variants:
         self._known: dict[tuple[bool, ...], _Variant | None] = {}
         self._variant = variant
         if not operation.conditions:
-            self._known[()] = variant(operation, VariableValues({}, {}))
+            self._known[()] = variant(operation, VariableValues({}, {}), names=MAX_NAMES)
 
     def of(self, values: VariableValues) -> _Variant:
         """The variant for these values."""
@@ -117,8 +120,9 @@ class _Variants:
     def _compile(self, key: tuple[object, ...], values: VariableValues) -> _Variant | None:
         if len(self._known) >= MAX_VARIANTS or not all(isinstance(one, bool) for one in key):
             raise Fallback("a variant too many, or a condition that is neither true nor false")
+        room = MAX_NAMES - sum(known.size for known in self._known.values() if known is not None)
         try:
-            return self._variant(self._operation, values)
+            return self._variant(self._operation, values, names=room)
         except Exception:  # noqa: BLE001 - as in plan_of
             return None
 

@@ -18,7 +18,6 @@ identifiers; whatever else stands in the text is written with ``repr``.
 from __future__ import annotations
 
 from functools import partial
-from itertools import count
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -52,8 +51,8 @@ if TYPE_CHECKING:
 
     from compiled.operation import Operation
 
-MAX_NAMES: Final = 2_000
-"""Of values and functions in one plan: fragments spread in fragments can make a short document a very long program."""
+MAX_NAMES: Final = 1_000
+"""Of values and functions in one plan, its variants together: a short document can ask for a very long program."""
 TYPENAME: Final = "__typename"
 
 
@@ -82,10 +81,13 @@ class Call(NamedTuple):
 class Writer:
     """Writes the functions of one plan, and keeps what they refer to."""
 
-    def __init__(self, operation: Operation, values: VariableValues) -> None:
+    def __init__(self, operation: Operation, values: VariableValues, *, names: int) -> None:
+        """While it writes, raises Uncovered where more than so many ``names`` are needed."""
         self._operation = operation
         self._values = values
-        self._numbers = count()
+        self._most = names
+        self.size = 0
+        """How many names were given."""
         self._functions: list[str] = []
         self._names: dict[str, object] = {
             "KEPT": KEPT,
@@ -288,10 +290,10 @@ class Writer:
         return name
 
     def _named(self, word: str) -> str:
-        number = next(self._numbers)
-        if number > MAX_NAMES:
+        self.size += 1
+        if self.size > self._most:
             raise Uncovered("more than is worth writing")
-        return f"{word}_{number}"
+        return f"{word}_{self.size}"
 
     def _define(self, head: str, body: list[str]) -> None:
         self._functions.append("\n".join([head, *_indented(body)]))

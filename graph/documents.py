@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 MAX_KEPT_CHARACTERS: Final = 500_000
 """Of all documents that are kept together: parsed, a character takes some 100 bytes."""
 _MAX_KEPT: Final = 1_000
+MAX_PLANS: Final = 128
+"""Of all documents: the largest take about a megabyte each."""
 _MAX_ERRORS: Final = 10
 """Told of one document: each may repeat an argument of it in full."""
 
@@ -47,8 +49,6 @@ class Reading:
 
     document: DocumentNode
     errors: Sequence[GraphQLError]
-    plans: dict[str | None, Plan | None] = field(default_factory=dict)
-    """Of its operations by name, as far as somebody wanted to run them; None where the stock executor must."""
 
 
 class Documents:
@@ -60,6 +60,13 @@ class Documents:
         self._rules = _rules(limits.comparisons)
         self._kept: OrderedDict[str, Reading] = OrderedDict()
         self._characters = 0
+        self._plans: OrderedDict[tuple[str, str | None], Plan | None] = OrderedDict()
+        """Of kept documents, by the names of the operations that somebody wanted to run; None where the stock executor must."""
+
+    @property
+    def planned(self) -> int:
+        """How many plans are kept."""
+        return len(self._plans)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -82,10 +89,14 @@ class Documents:
         if known is None or operation is None:
             return None
         self._kept.move_to_end(text)
-        name = _name(operation)
-        if name not in known.plans:
-            known.plans[name] = plan_of(schema, known.document, name)
-        return known.plans[name]
+        key = text, _name(operation)
+        if key in self._plans:
+            self._plans.move_to_end(key)
+        else:
+            self._plans[key] = plan_of(schema, known.document, key[1])
+            if len(self._plans) > MAX_PLANS:
+                self._plans.popitem(last=False)
+        return self._plans[key]
 
     def _errors(self, document: DocumentNode, schema: GraphQLSchema) -> Sequence[GraphQLError]:
         try:
@@ -103,6 +114,8 @@ class Documents:
         while len(self._kept) > _MAX_KEPT or self._characters > MAX_KEPT_CHARACTERS:
             forgotten, _ = self._kept.popitem(last=False)
             self._characters -= len(forgotten)
+            for key in [key for key in self._plans if key[0] == forgotten]:
+                del self._plans[key]
 
 
 class ReadDocument(SchemaExtension):

@@ -17,6 +17,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from compiled import scope
 from compiled.plan import MAX_VARIANTS, EventPlan, Fallback, QueryPlan, plan_of
+from compiled.source import MAX_NAMES
 from tests.compiled import shapes
 from tests.compiled.both import answer, stock
 from tests.compiled.documents import Written
@@ -167,6 +168,22 @@ async def test_conditions_make_variants_up_to_a_bound() -> None:
     with pytest.raises(Fallback):
         await show(MAX_VARIANTS)
     assert await show(0)
+
+
+async def test_the_variants_of_a_plan_have_its_names_together() -> None:
+    aliases = " ".join(f"a{n}: items {{ __typename }}" for n in range(MAX_NAMES // 5))
+    plan = _planned(f"query ($a: Boolean!, $b: Boolean!) {{ {aliases} a: __typename @skip(if: $a) b: __typename @skip(if: $b) }}")
+
+    async def way(*, a: bool, b: bool) -> str:
+        try:
+            await plan.execute(Context(), {"a": a, "b": b})
+        except Fallback:
+            return "stock"
+        return "compiled"
+
+    ways = [await way(a=a, b=b) for a, b in [(True, True), (True, False), (False, True), (False, False)] * 2]
+
+    assert ways == ["compiled", "compiled", "stock", "stock"] * 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import orjson
 import strawberry
 from graphql import parse
 
-from compiled.kept import MAX_KEPT, Kept
+from compiled.kept import MAX_BYTES, MAX_KEPT, Kept
 from compiled.plan import QueryPlan, plan_of
 
 
@@ -90,6 +90,13 @@ async def test_a_panel_keeps_few_renderings_and_the_newest_of_them() -> None:
 
     assert (await _show(panel, texts[-1]))[1] == []
     assert (await _show(panel, texts[0]))[1] == ["A"]
+
+
+async def test_a_rendering_that_is_long_is_not_kept() -> None:
+    panel = Panel(name="A")
+    short, long = (f"{{ panel {{ said(times: {times}) }} }}" for times in (MAX_BYTES - 100, MAX_BYTES))
+
+    assert [(await _show(panel, text))[1] for text in (short, short, long, long)] == [["A"], [], ["A"], ["A"]]
 
 
 async def test_a_copy_starts_with_nothing_kept() -> None:

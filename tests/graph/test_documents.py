@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from graphql import GraphQLError
 
-from graph.documents import MAX_KEPT_CHARACTERS, Documents
+from graph.documents import MAX_KEPT_CHARACTERS, MAX_PLANS, Documents
 from graph.limits import Limits
 from graph.schema import build_schema
 
@@ -55,6 +55,31 @@ def test_a_document_that_would_displace_many_is_not_kept(documents: Documents) -
     documents.read(VIEWER + " " * (MAX_KEPT_CHARACTERS // 10), SCHEMA)
 
     assert len(documents) == 0
+
+
+def test_the_plans_asked_for_least_lately_make_room_for_others(documents: Documents) -> None:
+    schema = build_schema()
+    texts = [f"query A {{ a{n}: __typename }} query B {{ __typename }}" for n in range(MAX_PLANS)]
+    for text in texts:
+        documents.read(text, SCHEMA)
+
+    first, *_ = [documents.plan(text, name, schema) for text in texts for name in ("A", "B")]
+
+    assert documents.planned == MAX_PLANS
+    assert documents.plan(texts[-1], "B", schema) is documents.plan(texts[-1], "B", schema)
+    assert documents.plan(texts[0], "A", schema) is not first
+
+
+def test_a_plan_ends_with_its_document(documents: Documents) -> None:
+    schema = build_schema()
+    documents.read(VIEWER, SCHEMA)
+    assert documents.plan(VIEWER, None, schema)
+
+    for n in range(2 * MAX_KEPT_CHARACTERS // 40_000):
+        documents.read(f"{VIEWER} # {n} {'x' * 40_000}", SCHEMA)
+
+    assert documents.planned == 0
+    assert documents.plan(VIEWER, None, schema) is None
 
 
 async def test_what_is_wrong_with_a_document_is_reported_each_time(helpdesk: Helpdesk) -> None:
