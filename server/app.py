@@ -252,6 +252,7 @@ def create_app(parts: Parts, mail: MailDoor | None = None) -> Starlette:
         endpoint,
         allow_origins=parts.settings.allowed_origins,
         routes=[
+            Route(_GRAPHQL, endpoint),
             WebSocketRoute(_GRAPHQL, endpoint),
             Route(
                 "/inbound/email",

@@ -68,6 +68,21 @@ async def test_without_the_setting_no_origin_is_allowed(helpdesk: Helpdesk) -> N
     assert (await preflight(helpdesk, OURS)).status_code == 400
 
 
+async def test_the_short_way_to_the_api_is_the_usual_one(open_to_ours: Helpdesk) -> None:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, base_url=open_to_ours.base_url) as client:
+        credentials = open_to_ours.agent.credentials
+        redirected = await client.post("/graphql/", json={"query": "{ viewer { name } }"}, headers=credentials)
+        plain = await client.options("/graphql", headers=credentials)
+        nobody = await client.post("/graphql", json={"query": "{ viewer { name } }"}, headers={"Origin": OURS})
+        read = await client.get("/graphql", headers=credentials | {"Origin": OURS})
+
+    assert (redirected.status_code, redirected.headers["location"]) == (307, f"{open_to_ours.base_url}/graphql")
+    assert (plain.status_code, read.status_code, nobody.status_code) == (405, 405, 401)
+    for refused in (nobody, read):
+        assert refused.headers["access-control-allow-origin"] == OURS, "a page is told why"
+        assert refused.headers["vary"] == "Origin"
+
+
 async def test_sockets_follow_the_same_list(open_to_ours: Helpdesk) -> None:
     async with open_to_ours.agent.signed_in(origin=Origin(OURS)):
         pass
