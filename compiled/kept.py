@@ -57,11 +57,11 @@ def keep(instance: Any, shape: Shape, render: Callable[[Any], dict[str, Any]]) -
     """Render the instance and keep the bytes in it; what is no JSON is not kept, and whoever encodes the answer says so."""
     rendering = render(instance)
     try:
-        text = orjson.dumps(rendering)
+        rendered = orjson.dumps(rendering)
     except orjson.JSONEncodeError:
         return rendering
-    fragment = orjson.Fragment(text)
-    if len(text) <= MAX_BYTES:
+    fragment = orjson.Fragment(bytes(memoryview(rendered)))  # copied: orjson's own never lets go of the 4 KiB it was written into
+    if len(rendered) <= MAX_BYTES:
         kept = instance.__dict__.setdefault(KEPT, {})
         if len(kept) >= MAX_KEPT:
             del kept[next(iter(kept))]

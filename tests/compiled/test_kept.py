@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -117,3 +118,18 @@ async def test_what_is_no_json_is_not_kept() -> None:
     outcome = await plan.execute(panel, None)
 
     assert outcome.data == {"panel": {"name": "\ud800"}}
+
+
+async def test_what_is_kept_takes_little_more_memory_than_its_bytes() -> None:
+    panels = [Panel(name="A" * 400) for _ in range(100)]
+    plan = plan_of(SCHEMA, parse("{ panel { name } }"), None)
+    assert isinstance(plan, QueryPlan)
+    tracemalloc.start()
+    try:
+        for panel in panels:
+            await plan.execute(panel, None)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken < len(panels) * 1_500
