@@ -8,6 +8,7 @@ import logging
 import re
 from dataclasses import replace
 from datetime import timedelta
+from importlib.util import find_spec
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, Self
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _BODY_TEXT: Final = "inbox.mime:body_text"
+_READERS_OF_HTML: Final = ("inscriptis", "lxml", "nh3")
 _MAX_RECIPIENTS: Final = 1000
 _MAX_MESSAGE_ID: Final = 998  # a line of RFC 5322, 2.1.1
 _MAX_REFERENCES: Final = 100
@@ -41,26 +43,45 @@ class Parser:
     def __init__(self, *, authserv_id: str | None = None, children: int = 2, limit: timedelta = timedelta(seconds=2)) -> None:
         self._authserv_id = authserv_id
         self._bodies = Sandbox(_BODY_TEXT, children=children, limit=limit)
+        self._bodies_open = False
+        self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        await self._bodies.__aenter__()
+        """Start no child yet, for each takes some megabytes; raises ModuleNotFoundError where one could read no HTML."""
+        for module in _READERS_OF_HTML:
+            if find_spec(module) is None:
+                raise ModuleNotFoundError(f"No module named {module!r}", name=module)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._bodies.__aexit__()
+        async with self._opening:
+            await self._bodies.__aexit__()
 
     async def read(self, raw: bytes, *, envelope_sender: str | None) -> InboundEmail:
         """Read a mail of any bytes in at most 5 s; where its body cannot be read, the raw body stands in.
+
+        The first mails wait for the start of the children besides.
 
         ``envelope_sender`` is the address of MAIL FROM, "" or "<>" for an empty one, None where there was no envelope:
         then Return-Path decides.
         """
         email, entity = await asyncio.to_thread(_read_linearly, raw, envelope_sender, self._authserv_id)
-        text = await self._bodies.run(*entity)
+        text = await self._body_text(entity)
         if text is None:
             _log.warning("The body of a mail cannot be read, its raw text stands in: %s", email.fingerprint.hex())
             return email
         return replace(email, text=storable(text))
+
+    async def _body_text(self, entity: tuple[bytes, bytes]) -> str | None:
+        try:
+            async with self._opening:
+                if not self._bodies_open:
+                    await self._bodies.__aenter__()
+                    self._bodies_open = True
+        except OSError:
+            _log.exception("A child process does not start.")  # the next mail tries again
+            return None
+        return await self._bodies.run(*entity)
 
 
 def _read_linearly(raw: bytes, envelope_sender: str | None, authserv_id: str | None) -> tuple[InboundEmail, tuple[bytes, bytes]]:
