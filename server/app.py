@@ -15,7 +15,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 
 from domain.connector import EndpointPolicy
 from graph.context import Services
@@ -216,7 +216,10 @@ class Parts:
 
 
 class App(Starlette):
-    """The ASGI application; what is asked most has a short way: the layers of the usual one cost more than to read a ticket."""
+    """The ASGI application; what is asked most has a short way: the layers of the usual one cost more than to read a ticket.
+
+    For a socket they would hold some 4 KiB as long as it lives.
+    """
 
     def __init__(self, graphql: ASGIApp, *, allow_origins: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - starlette's
         cors: dict[str, Any] = {
@@ -231,9 +234,9 @@ class App(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one socket, or the whole life of the application."""
-        if scope["type"] != "http" or scope["path"] != _GRAPHQL:
+        if scope["type"] == "lifespan" or scope["path"] != _GRAPHQL:
             await super().__call__(scope, receive, send)
-        elif any(name == b"origin" for name, _ in scope["headers"]):  # from a page of a browser
+        elif scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):  # from a page of a browser
             await self._graphql_for_pages(scope, receive, send)
         else:
             await self._graphql(scope, receive, send)
