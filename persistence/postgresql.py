@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 from sqlalchemy import event, exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from persistence.discretion import quote_no_value
+from persistence.lines import Lines
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
@@ -29,11 +32,13 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
     from domain.identity import WorkspaceId
+    from persistence.connection import Connection
 
 EVERY_WORKSPACE: Final = "*"
 """What the operator's transactions say in place of a workspace's id; migration 0002 knows it, too."""
 
 _POOL_SIZE: Final = 10
+"""On asyncpg these serve the workspaces' transactions, those at a rush the operator's."""
 _MORE_AT_A_RUSH: Final = 5
 """At most 15 connections in all for each process: six processes fit into PostgreSQL's own default of 100."""
 _CONNECT_SECONDS: Final = 3
@@ -43,7 +48,6 @@ _SHARE_FOR_THE_QUEUE: Final = 0.75
 """Of what is left of a transaction's time, for those before it; 0 would mean for ever."""
 _PARTING_SECONDS: Final = 1.0
 """For telling the server that a statement is no longer waited for; a driver left alone takes ten."""
-_QUOTED: Final = re.compile(r"(?<=query argument \$)\d+: .*|\n(?:DETAIL|CONTEXT): .*", re.DOTALL)
 _LEAVING_SECONDS: Final = 3.0
 
 _SETTING = "SELECT set_config('disqua.workspace', :tenant, true)"
@@ -51,6 +55,7 @@ _OF_A_VANISHED_CLIENT = "set_config('idle_in_transaction_session_timeout', :pati
 _OF_A_LONG_QUEUE = "set_config('lock_timeout', :waiting, true)"  # the server says so itself: nobody need doubt it
 _ALL = f"hashtextextended('{EVERY_WORKSPACE}', 0)"
 _READ = text(_SETTING)
+_LOOK = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL disqua.workspace = '{tenant}'"
 _WRITE = text(
     f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, {_OF_A_LONG_QUEUE}, pg_advisory_xact_lock_shared({_ALL}), "
     "pg_advisory_xact_lock(hashtextextended(:tenant, 0))"
@@ -84,9 +89,10 @@ class PostgreSQL:
         self._patience = patience.total_seconds()
         self._engine = _engine(url)
         self._reading_engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._lines = _lines(self._engine, self._is_doubted)
         self._queues = WeakValueDictionary[str, asyncio.Lock]()
         self._doubted_at = 0.0
-        event.listen(self._engine.sync_engine, "handle_error", _quote_no_value)
+        event.listen(self._engine.sync_engine, "handle_error", _hide_values)
         event.listen(self._engine.sync_engine, "connect", _note_birth)
         event.listen(self._engine.sync_engine, "checkout", self._look_at)
 
@@ -129,7 +135,21 @@ class PostgreSQL:
             await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
             yield connection
 
-    glancing = reading
+    @asynccontextmanager
+    async def glancing(self, tenant: WorkspaceId) -> AsyncIterator[Connection]:
+        """The same with as little as can be between us and the server; a pooler needs what ``reading`` has."""
+        if self._lines is None:
+            async with self.reading(tenant) as connection:
+                yield connection
+            return
+        async with self._limit(self._patience) as limit:
+            line = await self._lines.take()
+            limit.connected = True
+            try:
+                await line.say(_LOOK.format(tenant=UUID(str(tenant))))  # which no text that is not an id survives
+                yield line
+            finally:
+                self._lines.end(line, "COMMIT")
 
     async def scrub(self) -> bool:
         """The server's own vacuum overwrites what was deleted, when its time comes: nothing to do here."""
@@ -144,6 +164,8 @@ class PostgreSQL:
         """Close every connection, one that hangs without farewell."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVING_SECONDS):
+                if self._lines is not None:
+                    await self._lines.close()
                 await self._engine.dispose()
 
     @asynccontextmanager
@@ -164,11 +186,20 @@ class PostgreSQL:
                 self._doubted_at = time.monotonic()
             raise TimeoutError(f"no answer within {seconds:.0f} seconds") from error
 
+    def _is_doubted(self, born_at: float) -> bool:
+        return born_at < self._doubted_at
+
     def _look_at(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401 - whatever driver
         """Let no transaction begin on a connection that is known to be dead or doubted; the pool then opens new ones."""
         closed = getattr(connection.driver_connection, "is_closed", bool)
-        if closed() or record.info["born_at"] < self._doubted_at:
+        if closed() or self._is_doubted(record.info["born_at"]):
             raise exc.InvalidatePoolError
+
+
+def _lines(engine: AsyncEngine, is_doubted: Callable[[float], bool]) -> Lines | None:
+    if engine.dialect.driver != "asyncpg":
+        return None
+    return Lines(engine, at_most=_POOL_SIZE, is_doubted=is_doubted)
 
 
 def _engine(url: URL) -> AsyncEngine:
@@ -179,6 +210,7 @@ def _engine(url: URL) -> AsyncEngine:
         arguments: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "prepare_threshold": None} | query
         options |= {"pool_pre_ping": True, "use_native_hstore": False}
     else:
+        options["pool_size"], options["max_overflow"] = 1, _MORE_AT_A_RUSH - 1
         timeout = float(query.pop("connect_timeout", _CONNECT_SECONDS))
         dsn = f"postgresql://?{urlencode(query)}"  # asyncpg takes sslrootcert and its like from there alone
         arguments = {"timeout": timeout, "dsn": dsn}
@@ -193,14 +225,9 @@ def _joined(value: str | tuple[str, ...]) -> str:
     return value if isinstance(value, str) else ",".join(value)
 
 
-def _quote_no_value(context: ExceptionContext) -> None:
-    """Leave of an error what has no value in it: servers quote rows in its details, asyncpg quotes what it cannot send."""
-    error: BaseException | None = context.sqlalchemy_exception
-    while error is not None:
-        error.args = tuple(_QUOTED.sub("", text) if isinstance(text, str) else text for text in error.args)
-        if isinstance(getattr(error, "detail", None), str):
-            error.detail = None  # type: ignore[attr-defined]
-        error = error.__cause__ or getattr(error, "orig", None)
+def _hide_values(context: ExceptionContext) -> None:
+    if context.sqlalchemy_exception is not None:
+        quote_no_value(context.sqlalchemy_exception)
 
 
 def _note_birth(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -72,6 +72,11 @@ class Prepared:
         return self._form.bound({**self._given, **parameters} if parameters else self._given)
 
     @property
+    def brings_rows(self) -> bool:
+        """Whether it has columns."""
+        return self._form.brings_rows
+
+    @property
     def make_row(self) -> Callable[[Sequence[Any]], Any]:
         """Makes a row of the driver's."""
         return self._form.make_row
@@ -88,6 +93,7 @@ class _Form:
         self._by_lengths: LRUCache[Any, _Shape] = LRUCache(_LENGTHS_KEPT)
         self.defaults = _defaults(compiled)
         columns = [(column.keyname, column.type) for column in compiled._result_columns]  # noqa: SLF001 - as its own rows do
+        self.brings_rows = bool(columns)
         self.make_row: Callable[[Sequence[Any]], Any] = row_maker(columns, dialect) if columns else tuple
 
     def bound(self, values: dict[str, Any]) -> tuple[str, list[Any]]:

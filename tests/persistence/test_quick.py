@@ -2,17 +2,11 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import (
-    JSON,
-    Boolean,
-    Integer,
-    LargeBinary,
-    Uuid,
     bindparam,
     create_engine,
     delete,
@@ -26,20 +20,19 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, InvalidRequestError, MultipleResultsFound, NoResultFound
 from sqlalchemy.types import NullType
 from sqlmodel import SQLModel
-from sqlmodel.sql.sqltypes import UTCDateTime
 
 from persistence.prepared import Statements
 from persistence.quick import QuickConnection
 from persistence.tables import workspaces
+from tests.persistence.values import NOW, some_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlalchemy import Column, Engine, Select
+    from sqlalchemy import Engine, Select
 
 TABLES = SQLModel.metadata.tables
-NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -55,26 +48,6 @@ def quick(file: Path, engine: Engine) -> Iterator[QuickConnection]:
     """The quick way, to the same file."""
     with closing(sqlite3.connect(file, isolation_level=None)) as driver:
         yield QuickConnection(driver, Statements(engine.dialect), engine)
-
-
-def some_value(column: Column[Any], turn: int) -> object:
-    """One of those that a column of this type holds; in the last turn none, where there may be none."""
-    match column.type:
-        case UTCDateTime():
-            values: list[object] = [NOW, NOW.astimezone(timezone(timedelta(hours=2))), NOW.replace(microsecond=0)]
-        case Uuid():
-            values = [UUID(int=turn), UUID("ffffffff-0000-7000-8000-0123456789ab"), UUID(int=2**127)]
-        case JSON():
-            values = [{"a": [1, None, "ž 👩‍🔧"]}, {}, []]
-        case Boolean():
-            values = [True, False, True]
-        case Integer():
-            values = [0, -(2**31), 2**53]
-        case LargeBinary():
-            values = [b"", b"\x00\xff", b"x" * 1000]
-        case _:
-            values = ["", "ž\x00'\n", "👩‍🔧" * 100]
-    return None if turn == len(values) and column.nullable else values[turn % len(values)]
 
 
 @pytest.mark.parametrize("turn", range(4))
