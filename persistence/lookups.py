@@ -312,15 +312,19 @@ def _next(*, urgent_only: bool) -> ScalarSelect[UUID]:
     urgent = _oldest_queued(urgent=True)
     queued = urgent if urgent_only else func.coalesce(urgent, _oldest_not_held())
     running = _running()
-    of_connector = running.where(lookups.c.connector_id == connectors.c.id).correlate(connectors).scalar_subquery()
     heads = (
-        select(queued.label("id"), urgent.is_(None).label("patient"), of_connector.label("running"))
+        select(
+            queued.label("id"),
+            urgent.is_(None).label("patient"),
+            running.label("running"),
+            func.sum(running).over().label("running_together"),
+        )
         .where(connectors.c.workspace_id == _WORKSPACE)
         .subquery("heads")
     )
     return (
         select(heads.c.id)
-        .where(heads.c.id.is_not(None), heads.c.running < PER_CONNECTOR, running.scalar_subquery() < PER_WORKSPACE)
+        .where(heads.c.id.is_not(None), heads.c.running < PER_CONNECTOR, heads.c.running_together < PER_WORKSPACE)
         .where(~exists().where(workspaces.c.id == _WORKSPACE, workspaces.c.suspended_at.is_not(None)))
         .order_by(heads.c.patient, heads.c.running, heads.c.id)
         .limit(1)
@@ -360,10 +364,10 @@ def _any_queued() -> Select[UUID]:
     return select(connectors.c.id).where(connectors.c.workspace_id == _WORKSPACE, one.is_not(None)).limit(1)
 
 
-def _running() -> Select[int]:
-    """Tests stand apart: they wait for nothing and hold nothing up."""
-    mine = and_(lookups.c.workspace_id == _WORKSPACE, lookups.c.ticket_id.is_not(None), _RUNNING)
-    return select(func.count()).select_from(lookups).where(mine)
+def _running() -> ScalarSelect[int]:
+    """Of one connector; tests stand apart: they wait for nothing and hold nothing up."""
+    mine = and_(lookups.c.workspace_id == _WORKSPACE, lookups.c.connector_id == connectors.c.id, lookups.c.ticket_id.is_not(None))
+    return select(func.count()).select_from(lookups).where(mine, _RUNNING).correlate(connectors).scalar_subquery()
 
 
 _WORKSPACE = bindparam("workspace", type_=lookups.c.workspace_id.type)
