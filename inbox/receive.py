@@ -59,13 +59,13 @@ class Reception:
 
     async def workspaces_of(self, recipients: Sequence[EmailAddress]) -> list[WorkspaceId]:
         """The workspaces that these recipients belong to, each once, in their order."""
-        async with self._database.operator_reading() as store:
+        async with self._database.operator_glancing() as store:
             owners = [await store.workspaces.receiving(recipient) for recipient in recipients]
         return list(dict.fromkeys(owner for owner in owners if owner is not None))
 
     async def takes_mail_for(self, recipient: EmailAddress) -> bool:
         """Whether the recipient belongs to a workspace; raises WorkspaceSuspended."""
-        async with self._database.operator_reading() as store:
+        async with self._database.operator_glancing() as store:
             owner = await store.workspaces.receiving(recipient)
             if owner is not None and await store.workspaces.is_suspended(owner):
                 raise WorkspaceSuspended(_SUSPENDED)

@@ -116,8 +116,14 @@ class Database:
 
     @asynccontextmanager
     async def operator_reading(self) -> AsyncIterator[OperatorStore]:
-        """One snapshot over all workspaces, for reading only: for the doors and the sweeper."""
+        """One snapshot over all workspaces, for reading only: for the sweeper and the command line."""
         async with self._looking() as connection:
+            yield OperatorStore(connection, self._keys)
+
+    @asynccontextmanager
+    async def operator_glancing(self) -> AsyncIterator[OperatorStore]:
+        """The same as ``glancing`` is for one workspace: for the doors, which ask for one row by its index."""
+        async with _telling(), self._server.glancing(None) as connection:
             yield OperatorStore(connection, self._keys)
 
     async def ping(self) -> None:

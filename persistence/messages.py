@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from domain.identity import EmailAddress, MessageId, TicketId
 from domain.ticket import Message, Requester
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 
 _ADD, _ADD_RAW = insert(messages), insert(raw_messages)
+_OURS = messages.c.workspace_id == bindparam("workspace", type_=messages.c.workspace_id.type)
+_TICKET_OF = select(messages.c.ticket_id).where(
+    _OURS, messages.c.fingerprint == bindparam("fingerprint", type_=messages.c.fingerprint.type)
+)
+_RECEIVED_SINCE = select(func.count()).where(
+    _OURS,
+    messages.c.header_from == bindparam("header_from", type_=messages.c.header_from.type),
+    messages.c.received_at > bindparam("since", type_=messages.c.received_at.type),
+)
+"""Made once, as what each mail asks for."""
 
 
 class MessageStore:
@@ -52,10 +62,8 @@ class MessageStore:
 
     async def ticket_of(self, fingerprint: bytes) -> TicketId | None:
         """The ticket of a mail that is stored already."""
-        statement = select(messages.c.ticket_id).where(
-            messages.c.workspace_id == self._workspace_id, messages.c.fingerprint == fingerprint
-        )
-        found: TicketId | None = (await self._connection.execute(statement)).scalar()
+        asked = {"workspace": self._workspace_id, "fingerprint": fingerprint}
+        found: TicketId | None = (await self._connection.execute(_TICKET_OF, asked)).scalar()
         return found
 
     async def tickets_referred_to(self, message_ids: Sequence[str]) -> list[Ticket]:
@@ -76,12 +84,8 @@ class MessageStore:
 
     async def received_since(self, header_from: EmailAddress, since: datetime) -> int:
         """How many mails with this header From arrived after ``since``."""
-        statement = select(func.count()).where(
-            messages.c.workspace_id == self._workspace_id,
-            messages.c.header_from == header_from,
-            messages.c.received_at > since,
-        )
-        count: int = (await self._connection.execute(statement)).scalar_one()
+        asked = {"workspace": self._workspace_id, "header_from": header_from, "since": since}
+        count: int = (await self._connection.execute(_RECEIVED_SINCE, asked)).scalar_one()
         return count
 
     async def of_tickets(

@@ -83,7 +83,7 @@ class SQLite:
             yield connection
 
     @asynccontextmanager
-    async def glancing(self, _tenant: WorkspaceId) -> AsyncIterator[Connection]:
+    async def glancing(self, _tenant: WorkspaceId | None) -> AsyncIterator[Connection]:
         """A snapshot that is read in the loop's own thread: never suspends for the database, and holds all others up."""
         async with self._glances.glancing() as connection:
             yield connection

@@ -37,7 +37,11 @@ class Workspace:
 
 _SUSPENDED = select(workspaces.c.id).where(
     workspaces.c.id == bindparam("workspace", type_=workspaces.c.id.type), workspaces.c.suspended_at.is_not(None)
-)  # made once, as what each mail asks for
+)
+_OWNER = select(support_addresses.c.workspace_id).where(
+    support_addresses.c.address == bindparam("address", type_=support_addresses.c.address.type)
+)
+"""Made once, as what each mail asks for."""
 
 
 class WorkspaceDirectory:
@@ -107,8 +111,7 @@ class WorkspaceDirectory:
         return (await self._connection.execute(statement)).rowcount > 0
 
     async def _owner(self, address: EmailAddress) -> WorkspaceId | None:
-        statement = select(support_addresses.c.workspace_id).where(support_addresses.c.address == address)
-        found: WorkspaceId | None = (await self._connection.execute(statement)).scalar()
+        found: WorkspaceId | None = (await self._connection.execute(_OWNER, {"address": address})).scalar()
         return found
 
     async def _load(self, condition: ColumnElement[bool]) -> list[Workspace]:

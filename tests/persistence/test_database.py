@@ -265,6 +265,17 @@ async def test_a_glance_changes_nothing(database: Database, workspace_id: Worksp
     assert await positions(database, workspace_id) == []
 
 
+async def test_an_operators_glance_sees_every_workspace_and_changes_none(database: Database, workspace_id: WorkspaceId) -> None:
+    async with database.operator() as operator:
+        other_id = await operator.workspaces.create("Another", [], NOW)
+
+    async with database.operator_glancing() as operator:
+        assert [await operator.workspaces.exists(one) for one in (workspace_id, other_id)] == [True, True]
+    with pytest.raises(DatabaseAway, match=r"(?i)read-?only"):
+        async with database.operator_glancing() as operator:
+            await operator.workspaces.suspend(other_id, NOW)
+
+
 async def test_a_file_that_somebody_keeps_for_himself_is_away_for_glances_until_he_lets_go(
     file: Path, workspace_id: WorkspaceId, open_database: OpenDatabase, database: Database
 ) -> None:
@@ -350,7 +361,7 @@ async def test_a_database_that_cannot_be_opened_is_away(
         with pytest.raises(DatabaseAway):
             async with block(UUID(int=1)):  # type: ignore[arg-type]
                 pytest.fail("a block began without a database")
-    for operate in (database.operator, database.operator_reading):
+    for operate in (database.operator, database.operator_reading, database.operator_glancing):
         with pytest.raises(DatabaseAway):
             async with operate():
                 pytest.fail("a block began without a database")
