@@ -136,7 +136,7 @@ class PostgreSQL:
             yield connection
 
     @asynccontextmanager
-    async def glancing(self, tenant: WorkspaceId) -> AsyncIterator[Connection]:
+    async def glancing(self, tenant: WorkspaceId | None) -> AsyncIterator[Connection]:
         """The same with as little as can be between us and the server; a pooler needs what ``reading`` has."""
         if self._lines is None:
             async with self.reading(tenant) as connection:
@@ -146,7 +146,8 @@ class PostgreSQL:
             line = await self._lines.take()
             limit.connected = True
             try:
-                await line.say(_LOOK.format(tenant=UUID(str(tenant))))  # which no text that is not an id survives
+                name = EVERY_WORKSPACE if tenant is None else UUID(str(tenant))  # which no text that is not an id survives
+                await line.say(_LOOK.format(tenant=name))
                 yield line
             finally:
                 self._lines.end(line, "COMMIT")
