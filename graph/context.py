@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from lookups.runner import Runner
     from lookups.updates import Updates
     from persistence.database import Database
+
+
+def new_request_id() -> str:
+    """What an answer, its errors and the log are found by; it guards nothing, so that the system need not be asked for chance."""
+    return f"{random.getrandbits(128):032x}"  # noqa: S311 - see above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

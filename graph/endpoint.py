@@ -8,9 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
 import orjson
 import structlog
@@ -24,7 +22,7 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from domain.identity import Right
-from graph.context import Context, Services
+from graph.context import Context, Services, new_request_id
 from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, http_status, tidy_error
 from graph.events import Events
 from graph.execution import Execution
@@ -109,7 +107,7 @@ class Endpoint(GraphQL[Context, None]):
         if scope["type"] == "websocket":
             await self._serve_socket(WebSocket(scope, receive, send))
             return
-        context = Context(services=self.services, request_id=token_hex(16))
+        context = Context(services=self.services, request_id=new_request_id())
         with suppress(ClientDisconnect):  # whoever went away, or takes nothing any more, needs no answer
             response = await self._respond(Request(scope, _capped(receive, self.door.limits.body_bytes)), context)
             response.raw_headers.append((b"x-request-id", context.request_id.encode()))
@@ -189,7 +187,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
         """The context of a socket, before anyone has signed in; a request brings its own."""
-        return Context(services=self.services, request_id=uuid4().hex)
+        return Context(services=self.services, request_id=new_request_id())
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """Sign in by the token in the payload of connection_init, whose key may be in any case."""

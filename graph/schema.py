@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import strawberry
 from graphql import (
@@ -18,6 +17,7 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from graph.context import new_request_id
 from graph.deadline import Deadline
 from graph.documents import Documents, Plan, ReadDocument
 from graph.errors import BadRequest, Error, InvalidConnectorHandler, TidyErrors
@@ -42,7 +42,7 @@ class FreshContext(SchemaExtension):
         """Before anything else of the operation."""
         context = self.execution_context.context
         over_socket = context.connection_params is not None
-        self.execution_context.context = context.afresh(request_id=uuid4().hex if over_socket else None)
+        self.execution_context.context = context.afresh(request_id=new_request_id() if over_socket else None)
         yield
 
 

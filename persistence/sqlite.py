@@ -17,6 +17,7 @@ from persistence.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from sqlalchemy import Connection as EngineConnection
     from sqlalchemy import Dialect
@@ -82,11 +83,9 @@ class SQLite:
         async with self._engine.begin() as connection:
             yield connection
 
-    @asynccontextmanager
-    async def glancing(self, _tenant: WorkspaceId | None) -> AsyncIterator[Connection]:
+    def glancing(self, _tenant: WorkspaceId | None) -> AbstractAsyncContextManager[Connection]:
         """A snapshot that is read in the loop's own thread: never suspends for the database, and holds all others up."""
-        async with self._glances.glancing() as connection:
-            yield connection
+        return self._glances.glancing()
 
     async def scrub(self) -> bool:
         """Write the journal back and cut it off: it still holds what the file no longer does. False while readers need it."""

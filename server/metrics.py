@@ -61,9 +61,10 @@ class Metrics:
             "disqua_rings_lost_total", "Rings for queued lookups that Redis did not take.", registry=self.registry
         )
         self.sockets = Gauge("disqua_sockets", "Open WebSockets.", registry=self.registry)
-        self._operations = Counter(
+        operations = Counter(
             "disqua_operations_total", "GraphQL operations, by how they were executed.", ["execution"], registry=self.registry
         )
+        self._operations = {execution: operations.labels(execution) for execution in Execution}
         self._database_up = Gauge("disqua_database_up", "1 when the database answers.", registry=self.shared)
         self._database_seconds = Gauge(
             "disqua_database_seconds", "How long the database took to answer just now.", registry=self.shared
@@ -72,12 +73,10 @@ class Metrics:
         for trigger in LookupTrigger:
             for status in set(LookupStatus) - {LookupStatus.PENDING}:
                 self._lookups.labels(trigger, status)
-        for execution in Execution:
-            self._operations.labels(execution)
 
     def operation_executed(self, execution: Execution) -> None:
         """Count an operation."""
-        self._operations.labels(execution).inc()
+        self._operations[execution].inc()
 
     def lookup_ended(self, trigger: LookupTrigger, status: LookupStatus, since_request: timedelta) -> None:
         """Count an outcome."""
