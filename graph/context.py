@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def new_request_id() -> str:
     """What an answer, its errors and the log are found by; it guards nothing, so that the system need not be asked for chance."""
-    return f"{random.getrandbits(128):032x}"  # noqa: S311 - see above
+    return f"{random.getrandbits(128):032x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
