@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import compileall
 import json
 import shutil
 import sys
@@ -113,6 +114,7 @@ class Seeded:
         cls, folder: Path, helpdesk: Helpdesk, databases: Databases | None = None, *, ours_alone: bool = False
     ) -> Self:
         """Seed both sides, or ours alone, which is then served without being copied."""
+        compile_as_pip_does()
         given = {} if databases is None else {"database_url": databases.ours}
         token = await seed_ours(helpdesk, data_dir=folder / "ours", token_key=_KEY, **given)
         if databases is not None:
@@ -186,6 +188,12 @@ class Seeded:
             if process.returncode is None:
                 process.kill()  # nobody is left whom a polite end could serve
             await process.wait()
+
+
+def compile_as_pip_does() -> None:
+    """Leave bytecode beside the sources, also where the environment keeps Python from writing it: an installed package has it."""
+    for package in _ROOT.glob("*/__init__.py"):
+        compileall.compile_dir(package.parent, quiet=1)
 
 
 async def _is_ready(port: int) -> bool:
