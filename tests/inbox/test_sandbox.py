@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from inbox.parse import Parser
 from inbox.sandbox import Sandbox
+from tests.stage.process import children_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,6 +184,18 @@ async def test_children_that_cannot_start_are_an_error_at_the_start(obey: str, t
     with pytest.raises(ChildProcessError):
         async with Sandbox(obey, children=1):
             pass
+
+
+async def test_those_who_read_mail_start_with_the_first_mails_and_read_them_properly() -> None:
+    before = children_of(os.getpid())
+    async with Parser() as parser:
+        idle = children_of(os.getpid())
+        mail = b"From: jan@firma.cz\r\nContent-Type: text/html\r\n\r\n<p>Hello"
+
+        emails = await asyncio.gather(*(parser.read(mail, envelope_sender=None) for _ in range(5)))
+
+    assert idle == before
+    assert [email.text.strip() for email in emails] == ["Hello"] * 5
 
 
 async def test_closing_ends_every_child_at_once(obey: str, tmp_path: Path) -> None:
