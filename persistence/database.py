@@ -163,10 +163,11 @@ class Database:
             return await connection.run_sync(migrations.current)
 
     async def scrub(self) -> None:
-        """Let what has just been erased not linger in SQLite's journal; waits for readers for some seconds at most.
+        """Let what has just been erased not linger in this process, nor in SQLite's journal.
 
-        Many who have erased at once share one.
+        Waits for readers for some seconds at most. Many who have erased at once share one.
         """
+        self._kept = Kept(self._server.dialect)
         self._erasures += 1
         mine = self._erasures
         async with self._scrubbing:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import jwt
 import pytest
 from structlog.testing import capture_logs
 
 from domain.identity import Role
+from graph.types import CrmPanel
+from persistence.answers import ConnectorStanding
 from server.app import utc_now
 from tests.graph.both_ways import executed
 from tests.graph.desk import PANEL, open_neighbour, open_ticket, tamper, tidy
@@ -51,9 +55,9 @@ async def plan(desk: Helpdesk, query: str, **variables: Any) -> None:  # noqa: A
     assert (await executed(desk))[took] == before[took] + 1
 
 
-async def found(desk: Helpdesk, crm: Crm, **settings: Any) -> tuple[str, str]:  # noqa: ANN401
+async def found(desk: Helpdesk, crm: Crm, name: str = "Jan", **settings: Any) -> tuple[str, str]:  # noqa: ANN401
     """A ticket with one panel, and its connector."""
-    crm.answers["/lookup"] = FOUND
+    crm.answers["/lookup"] = FOUND | {"name": name}
     connector_id = await desk.connect(crm.url(), **settings)
     ticket_id = await open_ticket(desk.agent)
     await desk.settled()
@@ -215,6 +219,23 @@ async def test_whoever_is_forgotten_is_shown_no_more(desk: Helpdesk, crm: Crm) -
     assert before["customer"] is not None
     assert (after["customer"], after["fetchedAt"], after["status"]) == (None, None, "PENDING")
     release.set()
+
+
+async def test_whoever_is_forgotten_is_forgotten_by_this_process_too(desk: Helpdesk, crm: Crm) -> None:
+    name = uuid4().hex
+    ticket_id, _ = await found(desk, crm, name)
+    await plan(desk, TICKET, id=ticket_id)
+    assert in_memory(name)
+
+    await desk.admin.ask(FORGET)
+
+    assert not in_memory(name)
+
+
+def in_memory(name: str) -> bool:
+    """Whether a panel, or what panels are made of, still holds the name."""
+    gc.collect()
+    return any(name in repr(one) for one in gc.get_objects() if isinstance(one, ConnectorStanding | CrmPanel))
 
 
 # Over a socket every query goes the stock way.
