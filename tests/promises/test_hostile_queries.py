@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 from graph.limits import Limits
 from persistence.encryption import new_key_entry
 from server.settings import Settings
+from tests.graph.both_ways import executed
 from tests.graph.desk import TICKET_MEMBERS, open_ticket, post, tidy
 from tests.stage.back_door import BackDoor
 from tests.stage.front_end import NO_TLS, PATIENCE, receive, send
@@ -369,6 +371,10 @@ async def test_a_query_ends_at_its_deadline_and_so_does_what_it_asks_of_the_data
         url = postgres.url(name)
         async with open_helpdesk(tmp_path / "data", database_url=url, graphql_seconds=3) as helpdesk:
             await open_ticket(helpdesk.agent)
+            compiled, stock = "{ tickets { edges { cursor } } }", "{ tickets { pageInfo { endCursor } } }"
+            for _ in range(2):
+                await helpdesk.agent.ask(compiled)
+            before = await executed(helpdesk)
             async with helpdesk.agent.signed_in() as socket:
                 await send(socket, id="lasts", type="subscribe", payload={"query": "subscription { ticketOpened { subject } }"})
                 door = BackDoor(url)
@@ -376,13 +382,16 @@ async def test_a_query_ends_at_its_deadline_and_so_does_what_it_asks_of_the_data
                     connection.exec_driver_sql("LOCK TABLE tickets, messages IN ACCESS EXCLUSIVE MODE")
                     started = time.monotonic()
                     await send(socket, id="1", type="subscribe", payload={"query": "{ tickets { nodes { id } } }"})
-                    answer = await helpdesk.agent.post("{ tickets { edges { cursor } } }")
+                    answers = await asyncio.gather(helpdesk.agent.post(compiled), helpdesk.agent.post(stock))
                     refused = await receive(socket)
                     took = time.monotonic() - started
                     await eventually(lambda: in_thread(lambda: not door.rows(_WAITING)))
 
-                assert tidy(answer) == (200, "LIMIT_EXCEEDED")
-                assert "3 seconds" in answer.json()["errors"][0]["message"]
+                for answer in answers:
+                    assert tidy(answer) == (200, "LIMIT_EXCEEDED")
+                    assert "3 seconds" in answer.json()["errors"][0]["message"]
+                    assert set(answer.json()) == {"data", "errors"}
+                assert (await executed(helpdesk))["compiled"] == before["compiled"] + 1
                 assert (refused["id"], refused["type"]) == ("1", "error")
                 assert "3 seconds" in json.dumps(refused)
                 assert took < 6
