@@ -13,7 +13,7 @@ from persistence.database import DatabaseAway
 from server.app import MailDoor, Parts
 from server.link import Link
 from server.logs import set_up_logs
-from server.serve import HARD_STOP, Server, allow_many_sockets
+from server.serve import HARD_STOP, Server, allow_many_sockets, spare_what_lasts
 from server.settings import WrongSetting, load_settings
 
 _ADDING_SECONDS = 3
@@ -66,6 +66,7 @@ class _Child:
 
     async def serve(self) -> None:
         """Serve until told to stop or the parent is gone, and leave the numbers behind."""
+        spare_what_lasts()
         listening = asyncio.create_task(self._listen())
         await self._server.run_until_stopped()
         listening.cancel()

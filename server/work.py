@@ -10,7 +10,7 @@ import structlog
 import uvloop
 
 from server.app import create_worker_app, listen
-from server.serve import HARD_STOP, Server, allow_many_sockets
+from server.serve import HARD_STOP, Server, allow_many_sockets, spare_what_lasts
 
 if TYPE_CHECKING:
     from server.app import Parts
@@ -29,4 +29,5 @@ def work(parts: Parts, *, host: str, port: int | None) -> None:
         server = Server(
             parts, listener, None, app=create_worker_app(parts), ready=lambda: _log.info("working"), hard_stop=HARD_STOP
         )
+        spare_what_lasts()
         runner.run(server.run_until_stopped())

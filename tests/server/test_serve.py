@@ -51,6 +51,14 @@ TEST_CONNECTOR = 'mutation ($id: ID!) { testConnector(id: $id, email: "jan@firma
 # The start
 
 
+def test_what_is_there_when_serving_begins_is_never_looked_through_for_garbage() -> None:
+    script = "import gc, server.serve as s; s.spare_what_lasts(); print(gc.get_freeze_count() > 100_000 > len(gc.get_objects()))"
+
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+
+    assert told.stdout.strip() == "True"
+
+
 @pytest.mark.parametrize("option", ["--port", "--smtp-port"])
 def test_a_port_that_is_taken_is_one_line_that_names_its_option(terminal: Terminal, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
