@@ -117,7 +117,7 @@ class Database:
     @asynccontextmanager
     async def operator_reading(self) -> AsyncIterator[OperatorStore]:
         """One snapshot over all workspaces, for reading only: for the sweeper and the command line."""
-        async with self._looking() as connection:
+        async with _telling(), self._server.reading(None) as connection:
             yield OperatorStore(connection, self._keys)
 
     @asynccontextmanager
@@ -202,7 +202,7 @@ class Database:
 
     @asynccontextmanager
     async def _looking(self, *away: str) -> AsyncIterator[AsyncConnection]:
-        async with _telling(away or _AWAY), self._server.reading(None) as connection:
+        async with _telling(away or _AWAY), self._server.looking() as connection:
             yield connection
 
 

@@ -71,20 +71,28 @@ class Line:
         except _ERRORS as error:
             self._raise_as_the_engine(error, None)
 
+    async def close(self) -> None:
+        """Say farewell to the server."""
+        await self._driver.close()
+
     def hang_up(self) -> None:
         """End it at once, whatever the server does."""
         self._driver.terminate()
 
     def _raise_as_the_engine(self, error: Exception, text: str | None) -> NoReturn:
         """Raise what the engine would, with the statement ``text`` and without its values."""
-        driver = self.dialect.loaded_dbapi.Error
         try:
             self._adapted._handle_exception(error)  # noqa: SLF001 - how SQLAlchemy translates it
-        except driver as translated:
-            told = DBAPIError.instance(text, None, translated, driver, hide_parameters=True, dialect=self.dialect)
-            quote_no_value(told)
-            raise told from translated
+        except self.dialect.loaded_dbapi.Error as translated:
+            raise as_the_engine(self.dialect, translated, text) from translated
         raise error  # pragma: no cover - it has raised
+
+
+def as_the_engine(dialect: Dialect, error: Exception, text: str | None = None) -> Exception:
+    """The dialect's error as the engine would raise it."""
+    told = DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect)
+    quote_no_value(told)
+    return told
 
 
 def _changed(done: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError
 
-from persistence.line import Line
+from persistence.line import Line, as_the_engine
 from persistence.prepared import Statements
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ class Lines:
         self._room = asyncio.Semaphore(at_most)
         self._idle: list[Line] = []
         self._ending = set[asyncio.Task[None]]()
-        self._closed = False
 
     async def take(self) -> Line:
         """One that is in no transaction; whoever takes it gives it back by ``end`` or ``keep``."""
@@ -54,11 +53,11 @@ class Lines:
         ending.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
-        """Hang up, once what ends has ended."""
+        """Close every one, once what ends has ended; one that hangs stays behind without farewell."""
         if self._ending:
             await asyncio.wait(self._ending)
-        while self._idle:
-            self._idle.pop().hang_up()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(line.close() for line in idle), return_exceptions=True)
 
     def _fresh(self) -> Line | None:
         while self._idle:
@@ -69,7 +68,11 @@ class Lines:
         return None
 
     async def _open(self) -> Line:
-        opened = await self._engine.raw_connection()
+        dialect = self._engine.dialect
+        try:
+            opened = await self._engine.raw_connection()
+        except dialect.loaded_dbapi.Error as error:
+            raise as_the_engine(dialect, error) from error
         line = Line(opened, self._statements, self._engine.sync_engine)
         opened.detach()
         return line

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -56,10 +57,12 @@ _OF_A_LONG_QUEUE = "set_config('lock_timeout', :waiting, true)"  # the server sa
 _ALL = f"hashtextextended('{EVERY_WORKSPACE}', 0)"
 _READ = text(_SETTING)
 _LOOK = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL disqua.workspace = '{tenant}'"
-_WRITE = text(
+_LOCK = (
     f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, {_OF_A_LONG_QUEUE}, pg_advisory_xact_lock_shared({_ALL}), "
     "pg_advisory_xact_lock(hashtextextended(:tenant, 0))"
 )
+_WRITE = text(_LOCK)
+_BEGIN = "BEGIN; " + re.sub(r":(\w+)", r"'{\1}'", _LOCK)
 _OPERATE = text(f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, {_OF_A_LONG_QUEUE}, pg_advisory_xact_lock({_ALL})")
 _WALLS = text("SELECT row_security_active(to_regclass('workspaces'))")
 
@@ -101,15 +104,32 @@ class PostgreSQL:
         """How its statements are compiled."""
         return self._engine.dialect
 
-    def writing(
+    @asynccontextmanager
+    async def writing(
         self,
         tenant: WorkspaceId,
         *,
         power_safe: bool = True,  # noqa: ARG002 - every commit here is
-        at_length: bool = False,  # noqa: ARG002 - nor does any hold others up
-    ) -> AbstractAsyncContextManager[AsyncConnection]:
+        at_length: bool = False,  # noqa: ARG002 - none holds others up
+    ) -> AsyncIterator[Connection]:
         """The only transaction that writes in this workspace."""
-        return self._writing(tenant)
+        if self._lines is None:
+            async with self._writing(tenant) as connection:
+                yield connection
+            return
+        name = _quoted(tenant)
+        queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
+        async with self._limit(self._patience) as limit, queue:
+            line = await self._lines.take()
+            limit.connected = True
+            try:
+                await line.say(_BEGIN.format(**self._told(name, limit)))
+                yield line
+                await line.say("COMMIT")
+            except BaseException:
+                self._lines.end(line, "ROLLBACK")
+                raise
+            self._lines.keep(line)
 
     def operating(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """The only transaction that writes at all."""
@@ -122,35 +142,39 @@ class PostgreSQL:
         queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
         async with self._limit(patience) as limit, queue, self._engine.begin() as connection:
             limit.connected = True
-            waiting = max(limit.rest, 0) * _SHARE_FOR_THE_QUEUE
-            told = {"tenant": name, "patience": _milliseconds(self._patience), "waiting": _milliseconds(waiting)}
-            await connection.execute(_OPERATE if tenant is None else _WRITE, told)
+            await connection.execute(_OPERATE if tenant is None else _WRITE, self._told(name, limit))
             yield connection
 
-    @asynccontextmanager
-    async def reading(self, tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
-        """A snapshot that can change nothing."""
-        async with self._limit(self._patience) as limit, self._reading_engine.begin() as connection:
-            limit.connected = True
-            await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
-            yield connection
+    def _told(self, name: str, limit: _Limit) -> dict[str, str]:
+        """What the server is told when one begins that writes."""
+        waiting = max(limit.rest, 0) * _SHARE_FOR_THE_QUEUE
+        return {"tenant": name, "patience": _milliseconds(self._patience), "waiting": _milliseconds(waiting)}
 
     @asynccontextmanager
-    async def glancing(self, tenant: WorkspaceId | None) -> AsyncIterator[Connection]:
-        """The same with as little as can be between us and the server; a pooler needs what ``reading`` has."""
+    async def reading(self, tenant: WorkspaceId | None) -> AsyncIterator[Connection]:
+        """A snapshot that can change nothing, with as little as can be between us and the server."""
         if self._lines is None:
-            async with self.reading(tenant) as connection:
+            async with self.looking(tenant) as connection:
                 yield connection
             return
         async with self._limit(self._patience) as limit:
             line = await self._lines.take()
             limit.connected = True
             try:
-                name = EVERY_WORKSPACE if tenant is None else UUID(str(tenant))  # which no text that is not an id survives
-                await line.say(_LOOK.format(tenant=name))
+                await line.say(_LOOK.format(tenant=_quoted(tenant)))
                 yield line
             finally:
                 self._lines.end(line, "COMMIT")
+
+    glancing = reading
+
+    @asynccontextmanager
+    async def looking(self, tenant: WorkspaceId | None = None) -> AsyncIterator[AsyncConnection]:
+        """The same on a connection of the engine's, for who asks after the schema; a pooler knows no other."""
+        async with self._limit(self._patience) as limit, self._reading_engine.begin() as connection:
+            limit.connected = True
+            await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
+            yield connection
 
     async def scrub(self) -> bool:
         """The server's own vacuum overwrites what was deleted, when its time comes: nothing to do here."""
@@ -195,6 +219,11 @@ class PostgreSQL:
         closed = getattr(connection.driver_connection, "is_closed", bool)
         if closed() or self._is_doubted(record.info["born_at"]):
             raise exc.InvalidatePoolError
+
+
+def _quoted(tenant: WorkspaceId | None) -> str:
+    """What may stand between quotes in a statement: no text that is not an id comes through."""
+    return EVERY_WORKSPACE if tenant is None else str(UUID(str(tenant)))
 
 
 def _lines(engine: AsyncEngine, is_doubted: Callable[[float], bool]) -> Lines | None:

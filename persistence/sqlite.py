@@ -78,10 +78,12 @@ class SQLite:
             yield connection
 
     @asynccontextmanager
-    async def reading(self, _tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, _tenant: WorkspaceId | None = None) -> AsyncIterator[AsyncConnection]:
         """A snapshot."""
         async with self._engine.begin() as connection:
             yield connection
+
+    looking = reading
 
     def glancing(self, _tenant: WorkspaceId | None) -> AbstractAsyncContextManager[Connection]:
         """A snapshot that is read in the loop's own thread: never suspends for the database, and holds all others up."""

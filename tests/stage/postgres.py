@@ -108,7 +108,8 @@ class PostgreSQL:
     def resume(self) -> None:
         """Go on after ``suspend``."""
         for process in self._processes():
-            os.kill(process, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # it served whom nobody waited for: one that went on before has ended it
+                os.kill(process, signal.SIGCONT)
 
     def encrypt(self, certificate: LeafCert) -> None:
         """Take encrypted connections, too, from now on."""
