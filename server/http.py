@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     import asyncio
+
+_AT_ONCE: Final = 64 * 1024  # bytes
 
 
 class HTTPProtocol(HttpToolsProtocol):
@@ -18,32 +21,42 @@ class HTTPProtocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", _Gathering(transport, self.loop)))
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection on as it came."""
-        self.transport = cast("_Gathering", self.transport).transport
+        """Hand the connection on as it came, behind what was answered on it before."""
+        gathering = cast("_Gathering", self.transport)
+        gathering.flush()
+        self.transport = gathering.transport
         super().handle_websocket_upgrade()
 
 
 class _Gathering:
-    """A transport that writes when the turn of the loop is over."""
+    """A transport that writes when the turn of the loop is over, or before that when it would hold too much back.
+
+    Only the transport below knows that a reader lags behind, and has whoever writes wait.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport = transport
         self._loop = loop
         self._gathered: list[bytes] = []
+        self._size = 0
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport can do
         return getattr(self.transport, name)
 
     def write(self, data: bytes) -> None:
         if not self._gathered:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._gathered.append(data)
+        self._size += len(data)
+        if self._size > _AT_ONCE:
+            self.flush()
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self.transport.close()
 
-    def _flush(self) -> None:
-        if self._gathered:
-            self.transport.write(b"".join(self._gathered))
-            self._gathered.clear()
+    def flush(self) -> None:
+        gathered, self._gathered, self._size = self._gathered, [], 0
+        if gathered and not self.transport.is_closing():
+            with suppress(RuntimeError):  # uvloop's word for a reader that went away in this very turn
+                self.transport.write(b"".join(gathered))
