@@ -312,3 +312,58 @@ async def test_connections_that_fall_silent_are_away_in_time_and_trusted_no_more
 
         assert await asyncio.gather(*(seen_by(far, ids[0]) for _ in range(10))) == [{ids[0]}] * 10
         await far.close()
+
+
+# Writers
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_writers_of_two_processes_who_are_cancelled_at_any_moment_leave_whole_blocks_and_whole_connections(
+    postgres: PostgreSQL, name: str, database: Database, ids: list[WorkspaceId], keys: KeyRing, seed: int
+) -> None:
+    chance = random.Random(seed)
+    neighbour = Database(postgres.url(name, scheme=SCHEME), keys)
+
+    async def write(at: Database, name: str) -> None:
+        async with at.workspace(ids[0]) as store:
+            await connect(store, name=f"{name} begun")
+            if chance.random() < 0.5:
+                await asyncio.sleep(chance.choice([0, 0.001]))
+            await connect(store, name=f"{name} whole")
+
+    async def disturb(tasks: list[asyncio.Task[None]]) -> None:
+        for task in chance.sample(tasks, 40):
+            await asyncio.sleep(chance.choice([0, 0, 0.005]))
+            task.cancel()
+
+    tasks = [asyncio.create_task(write(at, f"{number:03}")) for number in range(40) for at in (database, neighbour)]
+    ends = await asyncio.gather(*tasks, disturb(tasks), return_exceptions=True)
+
+    assert {type(end) for end in ends} == {type(None), asyncio.CancelledError}
+    await asyncio.gather(*(write(at, "after") for at in (database, neighbour)))
+    await all_are_idle(postgres, name)
+    await neighbour.close()
+    async with database.glancing(ids[0]) as store:
+        names = [connector.name for connector in await store.connectors.all()]
+    begun, whole = (sorted(name.split()[0] for name in names if name.endswith(end)) for end in ("begun", "whole"))
+    assert begun == whole
+    assert len(whole) >= sum(end is None for end in ends[:-1]) + 2
+
+
+async def test_a_block_that_raises_leaves_nothing_and_keeps_its_connection(
+    postgres: PostgreSQL, name: str, database: Database, ids: list[WorkspaceId]
+) -> None:
+    async def fail() -> None:
+        async with database.workspace(ids[0]) as store:
+            await connect(store)
+            raise LookupError
+
+    before = len(states(postgres, name))
+    for _ in range(5):
+        with pytest.raises(LookupError):
+            await fail()
+        await all_are_idle(postgres, name)
+
+    assert len(states(postgres, name)) == before
+    async with database.glancing(ids[0]) as store:
+        assert await store.connectors.count() == 0
