@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -127,6 +128,19 @@ async def test_it_listens_on_ipv6_too(terminal: Terminal) -> None:
 async def test_a_signal_ends_it_with_exit_code_0(shell: Shell, how: signal.Signals) -> None:
     async with open_desk(shell) as desk:
         assert await desk.stop(how) < A_FEW_SECONDS
+
+        assert "Traceback" not in desk.served.log.read_text()
+
+
+async def test_clients_that_go_away_before_they_have_read_leave_no_trace_in_the_log(shell: Shell) -> None:
+    asked = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" * 4
+    async with open_desk(shell) as desk:
+        for _ in range(100):
+            with socket.create_connection(("127.0.0.1", desk.served.port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # resets when it is closed
+                client.sendall(asked)
+        async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
+            assert (await client.get(f"{desk.served.base_url}/healthz")).status_code == 200
 
         assert "Traceback" not in desk.served.log.read_text()
 
