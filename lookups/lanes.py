@@ -87,6 +87,7 @@ class Lanes:
     async def _claim_all(self, workspace_id: WorkspaceId, lane: _Lane, *, urgent: bool) -> None:
         try:
             while lane.rung:
+                await asyncio.sleep(0)  # a claim may suspend nowhere: whoever was rung meanwhile asks for a slot first
                 await self._slots[urgent].acquire()
                 lane.rung = False
                 prepared = await self._claim(workspace_id, urgent=urgent)
