@@ -158,6 +158,12 @@ def read_answer(body: bytes, *, hide: Callable[[str], str] = str) -> Reading | F
 
 def _parse(body: bytes, text: str) -> Any:  # noqa: ANN401 - any JSON value
     """Strict RFC 8259: no NaN, no duplicate keys, at most 32 levels; numbers keep their spelling."""
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:  # fewer cannot nest deeper, and to look at each takes longer
+        _check_depth(body)
+    return _DECODER.decode(text)
+
+
+def _check_depth(body: bytes) -> None:
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(body):
         token = match[0]
@@ -165,7 +171,6 @@ def _parse(body: bytes, text: str) -> Any:  # noqa: ANN401 - any JSON value
         if depth > MAX_DEPTH:
             message = "nested too deeply"
             raise ValueError(message)
-    return _DECODER.decode(text)
 
 
 def _refuse_constant(name: str) -> Any:  # noqa: ANN401 - the signature that json asks for

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Span = tuple[int, int]
 
@@ -68,11 +68,21 @@ class Secret:
 
 def hide_all(secrets: Iterable[Secret], text: str) -> str:
     """Replace every one of the secrets in ``text`` by dots, where they overlap, too."""
-    pieces, rest = [], 0
-    for start, end in _merged(_Traces.of(secrets).spans(text, _LAYERS)):
-        pieces += [text[rest:start], DOTS]
-        rest = end
-    return "".join([*pieces, text[rest:]])
+    return hiding(secrets)(text)
+
+
+def hiding(secrets: Iterable[Secret]) -> Callable[[str], str]:
+    """The same for many texts: what is looked for is made out once."""
+    traces = _Traces.of(secrets)
+
+    def hide(text: str) -> str:
+        pieces, rest = [], 0
+        for start, end in _merged(traces.spans(text, _LAYERS)):
+            pieces += [text[rest:start], DOTS]
+            rest = end
+        return "".join([*pieces, text[rest:]])
+
+    return hide
 
 
 def hide_torn_ends(secrets: Iterable[Secret], text: str) -> str:

@@ -9,7 +9,6 @@ import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
@@ -20,7 +19,7 @@ from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, Tra
 from domain.answer import AnswerWarning, Reading, read_answer
 from domain.failure import Failure, FailureKind
 from domain.lookup import BUDGET, Outcome
-from domain.secret import hide_all, hide_torn_ends
+from domain.secret import hide_all, hide_torn_ends, hiding
 from domain.ticket import storable
 from lookups.guard import BlockedAddress, GuardedResolver, look_up
 from lookups.question import SentRequest
@@ -59,8 +58,13 @@ class Reply:
     """The body as it came, up to MAX_BODY; None when there was none, or it was compressed."""
     retry_after: RetryAfter | None = None
     """What the endpoint asked for; the only header that is understood, and it is stored nowhere."""
-    request: SentRequest | None = None
+    sent: tuple[httpx.Request, Question] | None = None
     """What was sent, or would have been had there been a connection; None where none was made up. Stored nowhere."""
+
+    @property
+    def request(self) -> SentRequest | None:
+        """What was sent, for the eyes of an admin; made here, because few ask."""
+        return None if self.sent is None else SentRequest.of(*self.sent)
 
     @property
     def took(self) -> timedelta:
@@ -107,7 +111,7 @@ class LookupClient:
         try:
             async with asyncio.timeout(self._budget.total_seconds()):
                 request = question.request(heard)
-                sent = SentRequest.of(request, question)
+                sent = request, question
                 await self._exchange(request, heard)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server provokes is an outcome
             failed = failure_kind(error)
@@ -121,7 +125,7 @@ class LookupClient:
             warnings=() if isinstance(reading, Failure) else reading.warnings,
             response=_as_text(heard, secrets),
             retry_after=_retry_after(heard),
-            request=sent,
+            sent=sent,
         )
 
     async def _exchange(self, request: httpx.Request, heard: Heard) -> None:
@@ -166,7 +170,7 @@ def _read(heard: Heard, failed: FailureKind | None, secrets: Sequence[Secret]) -
     kind = _verdict(heard, failed)
     if kind is not None:
         return Failure(kind, heard.status)
-    reading = read_answer(bytes(heard.body), hide=partial(hide_all, secrets))
+    reading = read_answer(bytes(heard.body), hide=hiding(secrets))
     return replace(reading, http_status=heard.status) if isinstance(reading, Failure) else reading
 
 

@@ -146,7 +146,7 @@ class Runner:
         await self._updates.announce(workspace_id, log_topic(connector_id))
         reply = await self._reply(question)
         if await self._save_patiently(claim, _ending(reply), candidate=candidate) is None:
-            reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration, request=reply.request)
+            reply = Reply(outcome=Failure(FailureKind.INTERRUPTED), duration=reply.duration, sent=reply.sent)
         return Trial(connector, _as_logged(reply, connector))
 
     async def _question(self, store: WorkspaceStore, claim: Claim, candidate: Candidate | None = None) -> Question | Failure:

@@ -12,7 +12,7 @@ import socket
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _IDLE_SECONDS: Final = 1.0  # a request on a connection that its peer has just closed would be lost
 _FINAL_STATUS_LINE = re.compile(rb"(?:\A|\n\r?\n)HTTP/1\.[01] +(101|[2-9]\d\d)(?: [^\n]*)?\n")
 _MAX_HEAD: Final = 16_384
+_TARGETS: Final = 1_000  # as many connectors as ask often; to read a URL takes as long as to send a request
+_Selector: Final = getattr(selectors, "PollSelector", selectors.DefaultSelector)  # the default opens a file for each look
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Heard:
 _listener: ContextVar[Heard] = ContextVar("listener")
 
 
+@lru_cache(_TARGETS)
 def target(url: str) -> httpx.URL:
     """The URL as it is dialled: the host in IDNA form, an IPv4 address in four decimal parts (127.1, 0x7f000001)."""
     host = urlsplit(url).hostname or ""
@@ -79,6 +82,11 @@ def target(url: str) -> httpx.URL:
     with suppress(OSError):
         host = str(IPv4Address(socket.inet_aton(host.removesuffix("."))))
     return httpx.URL(url, host=host)
+
+
+@lru_cache(_TARGETS)
+def _dialled(url: httpx.URL) -> URL:
+    return URL(str(url), encoded=True)
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -103,7 +111,7 @@ class Wire(httpx.AsyncBaseTransport):
         try:
             response = await self._session.request(
                 request.method,
-                URL(str(request.url), encoded=True),
+                _dialled(request.url),
                 headers=[(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw],
                 data=request.content,
                 allow_redirects=False,
@@ -169,6 +177,6 @@ class _Line(ResponseHandler):
         """Whether something came after the last answer, or waits to be read."""
         if self.should_close or self.transport is None:
             return True
-        with selectors.DefaultSelector() as selector:
+        with _Selector() as selector:
             selector.register(self.transport.get_extra_info("socket"), selectors.EVENT_READ)
             return bool(selector.select(timeout=0))
