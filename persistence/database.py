@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from domain.identity import WorkspaceId
     from persistence.connection import Connection
     from persistence.encryption import KeyRing
+    from persistence.uncancelled import UncancelledConnection
 
 _FAULTS = (exc.DataError, exc.IntegrityError, exc.NotSupportedError, exc.ProgrammingError)
 """What a database refuses although it is there; the others mean that it is away, or that its file is none."""
@@ -196,7 +197,7 @@ class Database:
         await self._server.close()
 
     @asynccontextmanager
-    async def _operating(self, *away: str) -> AsyncIterator[AsyncConnection]:
+    async def _operating(self, *away: str) -> AsyncIterator[AsyncConnection | UncancelledConnection]:
         async with _telling(away or _AWAY), self._server.operating() as connection:
             yield connection
 

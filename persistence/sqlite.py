@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from persistence.glances import Glances
 from persistence.prepared import Statements
+from persistence.uncancelled import UncancelledConnection, uncancelled
 from persistence.writer import Writer
 
 if TYPE_CHECKING:
@@ -68,13 +69,13 @@ class SQLite:
                 yield quick
             return
         engine = self._writing_engine if power_safe else self._hasty_engine
-        async with self._writer.alone(), engine.begin() as connection:
+        async with self._writer.alone(), _begun(engine.connect()) as connection:
             yield connection
 
     @asynccontextmanager
-    async def operating(self) -> AsyncIterator[AsyncConnection]:
+    async def operating(self) -> AsyncIterator[UncancelledConnection]:
         """The only transaction that writes."""
-        async with self._writer.alone(), self._writing_engine.begin() as connection:
+        async with self._writer.alone(), _begun(self._writing_engine.connect()) as connection:
             yield connection
 
     @asynccontextmanager
@@ -140,6 +141,23 @@ class SQLite:
         for pragma in (self._busy_timeout(), *_PRAGMAS):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+
+@asynccontextmanager
+async def _begun(connection: AsyncConnection) -> AsyncIterator[UncancelledConnection]:
+    """A transaction that has ended when this returns, although its block was cancelled."""
+    try:
+        await uncancelled(_begin_at(connection))
+        yield UncancelledConnection(connection)
+        await uncancelled(connection.commit())
+    finally:
+        if connection.sync_connection is not None:
+            await uncancelled(connection.close())  # what was not committed is rolled back
+
+
+async def _begin_at(connection: AsyncConnection) -> None:
+    await connection.start()
+    await connection.begin().start()
 
 
 def _try_to_open(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:

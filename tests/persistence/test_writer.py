@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import resource
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Engine, event
 
 from persistence.database import DatabaseAway
-from tests.persistence.samples import connect, mail, open_ticket
+from tests.persistence.samples import NOW, connect, mail, open_ticket
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
@@ -290,6 +292,34 @@ async def test_whoever_is_cancelled_while_the_disk_is_waited_for_leaves_the_next
         await write(name)
 
     assert [name for name in kept(back_door) if "impatient" not in name] == names
+
+
+@pytest.mark.parametrize("how", ["at length", "as the operator"])
+async def test_whoever_is_cancelled_at_length_or_as_the_operator_holds_no_lock_afterwards(
+    database: Database, workspace_id: WorkspaceId, file: Path, how: str
+) -> None:
+    async def write() -> None:
+        if how == "at length":
+            async with database.workspace(workspace_id, at_length=True) as store:
+                await open_ticket(store)
+        else:
+            async with database.operator() as store:
+                await store.workspaces.create("Another", [], NOW)
+
+    chance = random.Random(1)
+    gc.disable()  # it would let go of what is held by garbage alone
+    try:
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=0)) as elsewhere:
+            for _ in range(150):
+                impatient = asyncio.create_task(write())
+                for _ in range(chance.randrange(40)):
+                    await asyncio.sleep(chance.choice([0, 0, 0.0002]))
+                impatient.cancel()
+                await asyncio.gather(impatient, return_exceptions=True)
+                elsewhere.execute("BEGIN IMMEDIATE")
+                elsewhere.execute("ROLLBACK")
+    finally:
+        gc.enable()
 
 
 async def test_what_is_open_when_the_database_is_closed_is_kept(
