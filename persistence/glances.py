@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError
 
-from persistence.quick import QuickConnection, as_told_by_the_engine
+from persistence.busy import when_free
+from persistence.quick import QuickConnection
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import AsyncIterator, Callable
+    from datetime import timedelta
 
     from sqlalchemy import Engine
 
@@ -25,18 +27,24 @@ _AT_ONCE: Final = 4
 class Glances:
     """Snapshots, each on a connection of its own as long as it lasts."""
 
-    def __init__(self, open_one: Callable[[], sqlite3.Connection], statements: Statements, engine: Engine) -> None:
+    def __init__(
+        self, open_one: Callable[[], sqlite3.Connection], statements: Statements, engine: Engine, *, patience: timedelta
+    ) -> None:
+        """``patience`` is for another process that keeps the file for itself, and for a turn among many."""
         self._open = open_one
         self._statements = statements
         self._engine = engine
         self._idle: list[sqlite3.Connection] = []
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self._patience = patience.total_seconds()
+        self._closed = False
 
     @asynccontextmanager
     async def glancing(self) -> AsyncIterator[QuickConnection]:
-        """A snapshot."""
-        async with self._room:
-            driver = self._begin()
+        """A snapshot; raises TimeoutError where others end none."""
+        given_up_at = asyncio.get_running_loop().time() + self._patience
+        async with self._turn(given_up_at):
+            driver = await self._begin(given_up_at)
             try:
                 yield QuickConnection(driver, self._statements, self._engine)
             except DBAPIError:
@@ -48,18 +56,31 @@ class Glances:
             self._give_back(driver)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, those in use as soon as they are not."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
 
-    def _begin(self) -> sqlite3.Connection:
+    @asynccontextmanager
+    async def _turn(self, given_up_at: float) -> AsyncIterator[None]:
+        if self._room.locked():
+            async with asyncio.timeout_at(given_up_at):
+                await self._room.acquire()
+        else:
+            await self._room.acquire()  # at once
         try:
-            driver = self._idle.pop() if self._idle else self._open()
-        except sqlite3.Error as error:
-            raise as_told_by_the_engine(error) from error
+            yield
+        finally:
+            self._room.release()
+
+    async def _begin(self, given_up_at: float) -> sqlite3.Connection:
+        driver = self._idle.pop() if self._idle else await when_free(self._open, given_up_at=given_up_at)
         driver.execute("BEGIN")  # touches no file yet: the first statement does
         return driver
 
     def _give_back(self, driver: sqlite3.Connection) -> None:
         driver.rollback()
-        self._idle.append(driver)
+        if self._closed:
+            driver.close()
+        else:
+            self._idle.append(driver)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
+from sqlalchemy.engine.interfaces import CacheStats
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlalchemy.util import LRUCache
 
@@ -40,21 +41,24 @@ class Statements:
         """The statement, ready for parameters of these names."""
         known = self._prepared.get(statement)
         if known is None or known.names != parameters.keys():
-            known = self._prepared[statement] = self._prepare(cast("ClauseElement", statement), frozenset(parameters))
+            known, can_be_kept = self._prepare(cast("ClauseElement", statement), frozenset(parameters))
+            if can_be_kept:
+                self._prepared[statement] = known
         return known
 
-    def _prepare(self, statement: ClauseElement, names: frozenset[str]) -> Prepared:
-        found, extracted, collected, _ = statement._compile_w_cache(  # noqa: SLF001 - how its own connections find it
+    def _prepare(self, statement: ClauseElement, names: frozenset[str]) -> tuple[Prepared, bool]:
+        found, extracted, collected, cached = statement._compile_w_cache(  # noqa: SLF001 - how its own connections find it
             self.dialect, compiled_cache=self._compiled, column_keys=sorted(names)
         )
         compiled = cast("SQLCompiler", found)
-        form = self._forms.get(compiled)
-        if form is None:
-            form = self._forms[compiled] = _Form(compiled, self.dialect)
+        can_be_kept = cached is not CacheStats.NO_CACHE_KEY  # else it holds its statement, which would never be let go of
+        form = self._forms.get(compiled) or _Form(compiled, self.dialect)
+        if can_be_kept:
+            self._forms[compiled] = form
         given = compiled.construct_params(  # raises where a value is missing
             dict.fromkeys(names), extracted_parameters=extracted, _collected_params=collected
         )
-        return Prepared(names, form, {**given, **form.defaults})
+        return Prepared(names, form, {**given, **form.defaults}), can_be_kept
 
 
 class Prepared:

@@ -49,7 +49,7 @@ class SQLite:
         event.listen(self._engine.sync_engine, "connect", self._set_pragmas)
         event.listen(self._engine.sync_engine, "begin", _begin)
         statements, engine = Statements(self._engine.dialect), self._engine.sync_engine
-        self._glances = Glances(self._open_to_read, statements, engine)
+        self._glances = Glances(self._open_to_read, statements, engine, patience=patience)
         self._writer = Writer(self._open, statements, engine, patience=patience)
         self._writing_engine = self._engine.execution_options(begin=("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"))
         self._hasty_engine = self._engine.execution_options(begin=("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"))
@@ -156,8 +156,8 @@ async def _begun(connection: AsyncConnection) -> AsyncIterator[UncancelledConnec
 
 
 async def _begin_at(connection: AsyncConnection) -> None:
-    await connection.start()
-    await connection.begin().start()
+    _ = await connection.start()
+    _ = await connection.begin().start()
 
 
 def _try_to_open(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:

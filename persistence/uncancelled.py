@@ -31,7 +31,7 @@ async def uncancelled(work: Coroutine[Any, Any, T]) -> T:
 
 
 class UncancelledConnection:
-    """An AsyncConnection whose statement under way is waited for: cut off, it may keep its lock until its garbage is collected."""
+    """An AsyncConnection whose statement under way is waited for: cut off, it may keep its lock until garbage is collected."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -12,7 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy.exc import DBAPIError
+
+from persistence.busy import when_free
 from persistence.quick import QuickConnection, as_told_by_the_engine
+from persistence.uncancelled import uncancelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,8 +32,6 @@ _WRITTEN_BACK: Final = 1000
 """Pages of the journal from which on it is written back into the file: SQLite's own measure."""
 _UNTIL_WRITTEN_BACK: Final = 200
 """Blocks after which that is looked at, in the thread, although none of them has to wait for the disk."""
-_FIRST_PAUSE: Final = 0.001
-_LONGEST_PAUSE: Final = 0.05
 _CLOSING_SECONDS: Final = 3.0
 
 
@@ -43,6 +45,8 @@ class _Group:
     error: sqlite3.Error | None = None
     """Why nothing of it was kept."""
     ending: asyncio.Task[None] | None = None
+    changes_before: int = 0
+    """Rows that its connection had changed until then."""
 
 
 class Writer:
@@ -61,13 +65,17 @@ class Writer:
         self._driver: sqlite3.Connection | None = None
         self._group: _Group | None = None
         self._since_written_back = 0
+        self._restarts_journal = True
+        """Whether the next commit may begin the journal anew: SQLite then waits for the disk, whatever is asked of it."""
+        self._closed = False
         self._thread = _thread()
 
     @asynccontextmanager
     async def writing(self, *, power_safe: bool) -> AsyncIterator[QuickConnection]:
         """One block, kept when this returns; with ``power_safe`` on the disk."""
+        given_up_at = asyncio.get_running_loop().time() + self._patience
         async with self._my_turn():
-            group, driver = await self._join(power_safe=power_safe)
+            group, driver = await self._join(given_up_at, power_safe=power_safe)
             try:
                 driver.execute("SAVEPOINT block")
                 yield QuickConnection(driver, self._statements, self._engine)
@@ -89,10 +97,12 @@ class Writer:
         async with self._my_turn():
             if self._group is not None:
                 await self._end(self._group)
+            self._restarts_journal = True
             yield
 
     async def close(self) -> None:
-        """End the group that is open, and close the connection."""
+        """End the group that is open, and close the connection; where a block hangs, as soon as it ends."""
+        self._closed = True
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS), self.alone():
                 self._let_go()
@@ -111,30 +121,24 @@ class Writer:
         finally:
             self._turn.release()
 
-    async def _join(self, *, power_safe: bool) -> tuple[_Group, sqlite3.Connection]:
+    async def _join(self, given_up_at: float, *, power_safe: bool) -> tuple[_Group, sqlite3.Connection]:
         """The group that is open, unless it is full or would not wait for the disk; a commit that does serves all."""
         group = self._group
         if group is not None and (group.blocks == _AT_MOST or (power_safe and not group.power_safe)):
             await self._end(group)
         if self._group is None or self._driver is None:
-            self._driver = await self._begin(power_safe=power_safe)
-            self._group = _Group(power_safe)
+            self._driver = await self._begin(given_up_at, power_safe=power_safe)
+            self._group = _Group(power_safe, changes_before=self._driver.total_changes)
         self._group.blocks += 1
         return self._group, self._driver
 
-    async def _begin(self, *, power_safe: bool) -> sqlite3.Connection:
+    async def _begin(self, given_up_at: float, *, power_safe: bool) -> sqlite3.Connection:
         """Take the lock of the file, which another process may hold: wait for it, and hold nobody up meanwhile."""
-        loop = asyncio.get_running_loop()
-        given_up_at, pause = loop.time() + self._patience, _FIRST_PAUSE
-        while True:
-            try:
-                return self._begin_at_once(power_safe=power_safe)
-            except sqlite3.Error as error:
-                if not _is_busy(error) or loop.time() > given_up_at:
-                    self._let_go()
-                    raise as_told_by_the_engine(error) from error
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        try:
+            return await when_free(lambda: self._begin_at_once(power_safe=power_safe), given_up_at=given_up_at)
+        except DBAPIError:
+            self._let_go()
+            raise
 
     def _begin_at_once(self, *, power_safe: bool) -> sqlite3.Connection:
         driver = self._driver = self._driver or self._open()
@@ -170,21 +174,18 @@ class Writer:
         writes_back = group.power_safe or self._since_written_back >= _UNTIL_WRITTEN_BACK
         if writes_back:
             self._since_written_back = 0
-            await self._end_in_thread(group)
+        if writes_back or self._restarts_journal:
+            await uncancelled(self._end_in_thread(group, pages=_WRITTEN_BACK if writes_back else 0))
         else:
             self._ended(group, self._commit(pages=0))
 
-    async def _end_in_thread(self, group: _Group) -> None:
-        committing = asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._commit(pages=_WRITTEN_BACK))
-        cancelled = None
-        while not committing.done():
-            try:
-                await asyncio.wait([committing])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        self._ended(group, committing.result())
-        if cancelled is not None:
-            raise cancelled
+    async def _end_in_thread(self, group: _Group, *, pages: int) -> None:
+        driver = self._driver
+        assert driver is not None  # noqa: S101 - a group is open
+        error = await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._commit(pages=pages))
+        if pages or driver.total_changes > group.changes_before:  # a commit of nothing leaves the journal as it is
+            self._restarts_journal = pages > 0
+        self._ended(group, error)
 
     def _commit(self, *, pages: int) -> sqlite3.Error | None:
         """The error, if it failed; a journal of so many ``pages`` is written back, and waited for."""
@@ -198,7 +199,7 @@ class Writer:
 
     def _ended(self, group: _Group, error: sqlite3.Error | None) -> None:
         self._group = None
-        if error is not None:
+        if error is not None or self._closed:
             self._let_go()  # and with it of all that was not committed
         group.error = error
         group.ended.set()
@@ -211,7 +212,3 @@ class Writer:
 
 def _thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="commit")
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

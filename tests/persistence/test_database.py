@@ -280,7 +280,7 @@ async def test_a_file_that_somebody_keeps_for_himself_is_away_for_glances_until_
     file: Path, workspace_id: WorkspaceId, open_database: OpenDatabase, database: Database
 ) -> None:
     await database.close()
-    one_who_glances = open_database()
+    one_who_glances = open_database(patience=timedelta(milliseconds=10))
     with closing(sqlite3.connect(file, isolation_level=None)) as elsewhere:
         elsewhere.execute("PRAGMA locking_mode=EXCLUSIVE")
         elsewhere.execute("BEGIN IMMEDIATE")
@@ -291,6 +291,55 @@ async def test_a_file_that_somebody_keeps_for_himself_is_away_for_glances_until_
 
     async with one_who_glances.glancing(workspace_id) as store:
         assert await store.connectors.count() == 0
+
+
+async def test_a_glance_waits_while_another_process_keeps_the_file_for_itself(
+    file: Path, workspace_id: WorkspaceId, open_database: OpenDatabase, database: Database
+) -> None:
+    await database.close()
+    one_who_glances = open_database()
+
+    async def glance() -> int:
+        async with one_who_glances.glancing(workspace_id) as store:
+            return await store.connectors.count()
+
+    with closing(sqlite3.connect(file, isolation_level=None)) as elsewhere:
+        elsewhere.execute("PRAGMA locking_mode=EXCLUSIVE")
+        elsewhere.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(glance())
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
+        assert not done
+
+    assert await waiting == 0
+
+
+async def test_glances_that_wait_for_each_other_find_the_file_away(
+    file: Path, workspace_id: WorkspaceId, open_database: OpenDatabase
+) -> None:
+    database = open_database(patience=timedelta(milliseconds=50))
+
+    async def glance_twice() -> None:
+        async with database.glancing(workspace_id):
+            await asyncio.sleep(0)
+            async with database.glancing(workspace_id) as store:
+                await store.connectors.count()
+
+    async with asyncio.timeout(5):
+        ends = await asyncio.gather(*(glance_twice() for _ in range(4)), return_exceptions=True)
+
+    assert DatabaseAway in map(type, ends)
+    async with database.glancing(workspace_id) as store:
+        assert await store.connectors.count() == 0
+
+
+async def test_a_glance_that_ends_after_the_database_was_closed_leaves_no_connection(
+    database: Database, workspace_id: WorkspaceId, file: Path
+) -> None:
+    async with database.glancing(workspace_id) as store:
+        await store.connectors.count()
+        await database.close()
+
+    assert not file.with_name(f"{file.name}-wal").exists(), "whoever closes the last connection takes the journal away"
 
 
 async def test_more_readers_than_connections_wait_for_their_turn(database: Database, workspace_id: WorkspaceId) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import sqlite3
+import weakref
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -90,6 +92,17 @@ async def test_a_statement_that_is_built_anew_says_its_own_values(quick: QuickCo
     found = [(await quick.execute(statement)).scalar() for statement in (numbered(0), kept, numbered(2), kept, numbered(7))]
 
     assert found == ["a", "b", "c", "b", None]
+
+
+async def test_a_statement_that_cannot_be_known_again_is_let_go_of(quick: QuickConnection) -> None:
+    statement = insert(workspaces).values([{"id": UUID(int=9), "name": "a", "created_at": NOW}])
+    known_to_us = weakref.ref(statement)
+    await quick.execute(statement)
+
+    del statement
+    gc.collect()
+
+    assert known_to_us() is None
 
 
 async def test_a_column_that_an_insert_does_not_name_gets_what_its_table_says(quick: QuickConnection) -> None:

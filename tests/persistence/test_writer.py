@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 import resource
 import sqlite3
+import threading
 from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +22,7 @@ from tests.persistence.samples import NOW, connect, mail, open_ticket
 from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from domain.identity import WorkspaceId
     from persistence.database import Database
@@ -346,3 +349,79 @@ async def test_a_journal_that_only_the_hasty_write_is_written_back(
 
     written = 1000 * 4000
     assert journal.stat().st_size < 2 * written, "each page of it was used again"
+
+
+COMMIT_THREAD = "commit"
+
+
+@pytest.fixture
+def in_the_thread() -> Iterator[Callable[[], bool]]:
+    """Whether anything was run in the thread for commits since it was asked last."""
+    seen: set[str] = set()
+
+    def look(_frame: object, _event: str, _argument: object) -> None:
+        if threading.current_thread().name.startswith(COMMIT_THREAD):
+            seen.add(COMMIT_THREAD)
+
+    def asked() -> bool:
+        was_seen = bool(seen)
+        seen.clear()
+        return was_seen
+
+    threading.setprofile(look)
+    yield asked
+    threading.setprofile(None)
+
+
+async def test_a_commit_that_begins_the_journal_anew_waits_for_the_disk_in_the_thread(
+    database: Database, workspace_id: WorkspaceId, file: Path, in_the_thread: Callable[[], bool]
+) -> None:
+    async def write(*, power_safe: bool = HASTY, at_length: bool = False, nothing: bool = False) -> bool:
+        async with database.workspace(workspace_id, power_safe=power_safe, at_length=at_length) as store:
+            if not nothing:
+                await open_ticket(store)
+        return in_the_thread()
+
+    assert [await write() for _ in range(3)] == [True, False, False], "the file has just been opened"
+    assert await write(power_safe=POWER_SAFE)
+    assert await write(nothing=True)
+    assert [await write() for _ in range(3)] == [True, False, False]
+    await write(at_length=True)
+    assert [await write() for _ in range(3)] == [True, False, False]
+    await database.scrub()
+    assert [await write() for _ in range(3)] == [True, False, False]
+
+
+async def test_a_queue_of_writers_waits_for_another_process_no_longer_than_each_of_them_would(
+    file: Path, workspace_id: WorkspaceId, open_database: OpenDatabase
+) -> None:
+    database = open_database(patience=timedelta(milliseconds=200))
+
+    async def write() -> None:
+        async with database.workspace(workspace_id) as store:
+            await connect(store)
+
+    with closing(sqlite3.connect(file, isolation_level=None)) as elsewhere:
+        elsewhere.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(2):
+            ends = await asyncio.gather(*(write() for _ in range(20)), return_exceptions=True)
+
+    assert [type(end) for end in ends] == [DatabaseAway] * 20
+    await write()
+
+
+def open_files(file: Path) -> int:
+    """How often this process has the file open."""
+    return [os.path.realpath(entry) for entry in Path("/proc/self/fd").iterdir()].count(str(file.resolve()))
+
+
+async def test_a_block_that_ends_after_the_database_was_closed_leaves_no_connection(
+    writers: Writers, database: Database, back_door: BackDoor, file: Path
+) -> None:
+    late = await writers.start("late")
+    await database.close()
+    writers.end("late")
+    await late
+
+    assert kept(back_door) == ["late"]
+    assert open_files(file) == 0
