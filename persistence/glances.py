@@ -37,50 +37,48 @@ class Glances:
         self._idle: list[sqlite3.Connection] = []
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._patience = patience.total_seconds()
-        self._closed = False
+        self._closings = 0
 
     @asynccontextmanager
     async def glancing(self) -> AsyncIterator[QuickConnection]:
         """A snapshot; raises TimeoutError where others end none."""
         given_up_at = asyncio.get_running_loop().time() + self._patience
-        async with self._turn(given_up_at):
-            driver = await self._begin(given_up_at)
+        await self._take_turn(given_up_at)
+        try:
+            closings, driver = self._closings, await self._begin(given_up_at)
             try:
                 yield QuickConnection(driver, self._statements, self._engine)
             except DBAPIError:
                 driver.close()  # the next one looks whether the file is better
                 raise
             except BaseException:
-                self._give_back(driver)
+                self._give_back(driver, closings)
                 raise
-            self._give_back(driver)
+            self._give_back(driver, closings)
+        finally:
+            self._room.release()
 
     def close(self) -> None:
         """Close every connection, those in use as soon as they are not."""
-        self._closed = True
+        self._closings += 1
         while self._idle:
             self._idle.pop().close()
 
-    @asynccontextmanager
-    async def _turn(self, given_up_at: float) -> AsyncIterator[None]:
+    async def _take_turn(self, given_up_at: float) -> None:
         if self._room.locked():
             async with asyncio.timeout_at(given_up_at):
                 await self._room.acquire()
         else:
             await self._room.acquire()  # at once
-        try:
-            yield
-        finally:
-            self._room.release()
 
     async def _begin(self, given_up_at: float) -> sqlite3.Connection:
         driver = self._idle.pop() if self._idle else await when_free(self._open, given_up_at=given_up_at)
         driver.execute("BEGIN")  # touches no file yet: the first statement does
         return driver
 
-    def _give_back(self, driver: sqlite3.Connection) -> None:
+    def _give_back(self, driver: sqlite3.Connection, closings: int) -> None:
         driver.rollback()
-        if self._closed:
-            driver.close()
-        else:
+        if closings == self._closings:
             self._idle.append(driver)
+        else:
+            driver.close()

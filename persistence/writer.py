@@ -141,7 +141,10 @@ class Writer:
             raise
 
     def _begin_at_once(self, *, power_safe: bool) -> sqlite3.Connection:
-        driver = self._driver = self._driver or self._open()
+        if self._driver is None:
+            self._driver = self._open()
+            self._closed = False  # a database that was closed opens again when it is used
+        driver = self._driver
         driver.execute(f"PRAGMA synchronous={'FULL' if power_safe else 'NORMAL'}")
         driver.execute("BEGIN IMMEDIATE")
         return driver

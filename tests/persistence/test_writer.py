@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import sqlite3
+import sys
 import threading
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -425,3 +426,33 @@ async def test_a_block_that_ends_after_the_database_was_closed_leaves_no_connect
 
     assert kept(back_door) == ["late"]
     assert open_files(file) == 0
+
+
+@pytest.fixture
+def opened() -> Iterator[list[str]]:
+    """The events of connections that were opened to a file."""
+    watching, events = [True], list[str]()
+
+    def note(event: str, _arguments: tuple[object, ...]) -> None:
+        if event == "sqlite3.connect" and watching:
+            events.append(event)
+
+    sys.addaudithook(note)  # which cannot be taken away again
+    yield events
+    watching.clear()
+
+
+async def test_a_database_that_was_closed_and_is_used_again_keeps_its_connections_again(
+    database: Database, workspace_id: WorkspaceId, file: Path, opened: list[str]
+) -> None:
+    assert file.exists()
+    await database.close()
+    opened.clear()
+
+    for number in range(1, 4):
+        async with database.workspace(workspace_id) as store:
+            await open_ticket(store)
+        async with database.glancing(workspace_id) as store:
+            assert await store.tickets.newest_number() == number
+
+    assert len(opened) == 2
