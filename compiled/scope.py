@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -15,7 +14,7 @@ from strawberry.types.field import StrawberryField
 from compiled.fallback import Uncovered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import strawberry
     from graphql import GraphQLField
@@ -32,18 +31,35 @@ _OUR_FREEDOM = {
 _judged: WeakKeyDictionary[strawberry.Schema, bool] = WeakKeyDictionary()
 
 
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """The installed versions, as far as they can be told: a package may have come without saying its own."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
 def strangers(installed: Mapping[str, str]) -> list[str]:
     """Which of the installed versions nobody has read, as a person would say it."""
-    return [f"{name} {installed[name]} (known: {known})" for name, known in KNOWN.items() if installed[name] != known]
+    return [
+        f"{name} {installed.get(name, 'of an unknown version')} (known: {known})"
+        for name, known in KNOWN.items()
+        if installed.get(name) != known
+    ]
 
 
 @cache
+def strangers_here() -> list[str]:
+    """Those of this installation."""
+    return strangers(versions(KNOWN))
+
+
 def versions_are_known() -> bool:
-    """Whether the installed versions are the known ones; warns once where they are not."""
-    unknown = strangers({name: version(name) for name in KNOWN})
-    if unknown:
-        warnings.warn(f"Operations are not compiled under {', '.join(unknown)}.", RuntimeWarning, stacklevel=3)
-    return not unknown
+    """Whether the installed versions are the known ones."""
+    return not strangers_here()
 
 
 def is_plain(schema: strawberry.Schema) -> bool:

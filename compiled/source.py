@@ -2,8 +2,8 @@
 
 A panel with eight members becomes this, where a name with a number is a value or a function of the same plan::
 
-    def select_2(o, run, path=None):  # CrmPanel
-        if type(o) is not class_2:
+    def select_2(o, run=None, path=None):  # CrmPanel
+        if type(o) is not classes_select_2:
             raise unexpected(o)
         v0 = o.id
         if not (type(v0) is str):

@@ -43,6 +43,11 @@ _MAX_ERRORS: Final = 10
 Plan = QueryPlan | EventPlan
 
 
+def is_kept(text: str) -> bool:
+    """Whether such a document is kept when it has been read: one that would displace many is not worth it."""
+    return len(text) <= MAX_KEPT_CHARACTERS // 10
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A document that parses, and what is wrong with it beyond that."""
@@ -70,6 +75,9 @@ class Documents:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._kept
 
     def read(self, text: str, schema: GraphQLSchema) -> Reading:
         """Parse, weigh, validate; raises GraphQLError for a text that does not parse."""
@@ -106,8 +114,8 @@ class Documents:
         return validate(schema, document, self._rules, max_errors=_MAX_ERRORS, hide_suggestions=not self._suggestions)
 
     def _keep(self, text: str, reading: Reading) -> None:
-        """Keep it in the place of those that were not asked for the longest; one that would displace many is not worth it."""
-        if len(text) > MAX_KEPT_CHARACTERS // 10:
+        """Keep it in the place of those that were not asked for the longest."""
+        if not is_kept(text):
             return
         self._kept[text] = reading
         self._characters += len(text)

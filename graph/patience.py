@@ -21,7 +21,7 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     """What the work brings; raises TookTooLong.
 
     The clock is set where the work first waits: most of what is asked is answered without, and a clock costs as much as reading
-    a row.
+    a row. What the work does before it waits is therefore not counted.
     """
     try:
         awaited = work.send(None)

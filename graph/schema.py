@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import strawberry
+import structlog
 from graphql import (
     GraphQLError,
     GraphQLInputObjectType,
@@ -17,6 +18,7 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from compiled.scope import strangers_here, versions_are_known
 from graph.context import new_request_id
 from graph.deadline import Deadline
 from graph.documents import Documents, Plan, ReadDocument
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLArgument, GraphQLInputField, GraphQLSchema
     from graphql.execution.executor import Executor
     from strawberry.types import ExecutionContext as Operation
+
+
+_log = structlog.get_logger(__name__)
 
 
 class FreshContext(SchemaExtension):
@@ -77,6 +82,8 @@ class Schema(strawberry.Schema):
         super().__init__(*args, **options)
         self._documents = documents
         self._compiled = compiled
+        if compiled and not versions_are_known():
+            _log.warning("operations are not compiled under versions that nobody has read", versions=strangers_here())
         for input_value in _input_values(self._schema):
             if input_value.default_value is None:  # Python's word for "may be left out"; GraphQL tells it from `= null`
                 input_value.default_value = Undefined
@@ -89,6 +96,10 @@ class Schema(strawberry.Schema):
         except GraphQLError:
             return None
         return None if reading.errors else reading.document
+
+    def knows(self, query: str) -> bool:
+        """Whether the document has been read lately."""
+        return query in self._documents
 
     def plan(self, query: str, operation_name: str | None) -> Plan | None:
         """How to run an operation faster than the stock executor would; None where it must."""

@@ -250,3 +250,10 @@ def test_only_versions_that_somebody_has_read_are_compiled_for() -> None:
     assert scope.strangers(scope.KNOWN) == []
     assert scope.strangers(scope.KNOWN | {"graphql-core": "3.3.3"}) == ["graphql-core 3.3.3 (known: 3.3.2)"]
     assert scope.versions_are_known()
+
+
+def test_a_package_that_does_not_say_its_version_is_a_stranger() -> None:
+    found = scope.versions(["graphql-core", "a-package-that-is-not-there"])
+
+    assert found == {"graphql-core": scope.KNOWN["graphql-core"]}
+    assert scope.strangers(found) == ["strawberry-graphql of an unknown version (known: 0.341.2)"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,3 +131,28 @@ def test_nothing_wraps_the_resolvers() -> None:
 
     assert kinds
     assert [kind for kind in kinds if kind.resolve is not SchemaExtension.resolve] == []
+
+
+def test_versions_that_nobody_has_read_are_told_of_and_nothing_is_compiled(tmp_path: Path) -> None:
+    package = tmp_path / "graphql_core-9.9.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: graphql-core\nVersion: 9.9\n")
+    script = """
+from graph.schema import build_schema
+schema, query = build_schema(), "{ viewer { name } }"
+schema.read(query, None)
+print("plans:", schema.plan(query, None), schema.plan(query, "Other"))
+build_schema(compiled=False)
+"""
+
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "plans: None None" in ran.stdout
+    assert ran.stdout.count("operations are not compiled under versions that nobody has read") == 1
+    assert "graphql-core 9.9 (known: 3.3.2)" in ran.stdout
