@@ -16,7 +16,9 @@ from graphql.execution.values import get_argument_values
 
 from compiled.plan import EventPlan, Fallback
 from domain.identity import Right
+from graph.documents import is_kept
 from graph.execution import Execution
+from graph.scales import holds_fractions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 _ROOT: Final = "crmPanels"
 _MAX_KEPT: Final = 64 * 1024
-"""Bytes of rendered events that an audience keeps: as much as a connection may hold that nobody has read."""
+"""Bytes of rendered events that an audience keeps: as much as lies in a connection before its writers have to wait."""
 
 
 class CannotRender(Exception):
@@ -64,6 +66,10 @@ class Audience:
         """How its events are rendered, as far as it is known before there is one."""
         return self._renderer.execution
 
+    def compile(self, plan: Plan | None) -> None:
+        """Render by the plan from now on, if it can: an audience of one may be a document that comes once."""
+        self._renderer.compile(plan)
+
     def data(self, panel: CrmPanel) -> bytes:
         """The ``data`` of the panel's event as JSON, the same object for all; raises CannotRender."""
         panel_id = panel.id
@@ -91,19 +97,26 @@ class Events:
         self, query: str, variables: dict[str, Any] | None, operation_name: str | None, context: Context
     ) -> Audience | None:
         """The audience for this operation; None where it is no plain subscription to panels, or something is wrong with it."""
+        if "subscription" not in query or not is_kept(query):  # else it would be read here, and again by whoever executes it
+            return None
         try:
             spelled = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
         except TypeError:  # a lone surrogate, or an integer that is too long
             return None
+        if holds_fractions(variables):  # NaN would be spelled as null is
+            return None
         key = (query, spelled, operation_name, rights_of(context.caller))
         audience = self._audiences.get(key)
-        if audience is None and (renderer := self._renderer(query, variables, operation_name, context)) is not None:
+        if audience is not None:
+            audience.compile(self._schema.plan(query, operation_name))
+        elif (renderer := self._renderer(query, variables, operation_name, context)) is not None:
             audience = self._audiences[key] = Audience(query, variables, operation_name, renderer)
         return audience
 
     def _renderer(
         self, query: str, variables: dict[str, Any] | None, operation_name: str | None, context: Context
     ) -> _Renderer | None:
+        known = self._schema.knows(query)
         document = self._schema.read(query, variables)
         field = None if document is None else _only_field(document, operation_name)
         if document is None or field is None:
@@ -118,9 +131,12 @@ class Events:
         if not isinstance(executor, Executor):
             return None
         try:
-            return _Renderer(executor, field, self._schema.plan(query, operation_name), variables)
+            renderer = _Renderer(executor, field, variables)
         except GraphQLError:
             return None
+        if known:
+            renderer.compile(self._schema.plan(query, operation_name))
+        return renderer
 
 
 def rights_of(principal: Principal) -> tuple[Right, ...]:
@@ -131,15 +147,20 @@ def rights_of(principal: Principal) -> tuple[Right, ...]:
 class _Renderer:
     """Renders the events of one subscription: compiled where it is, else as the stock executor does for each event."""
 
-    def __init__(self, executor: Executor[Any], field: FieldNode, plan: Plan | None, variables: dict[str, Any] | None) -> None:
+    def __init__(self, executor: Executor[Any], field: FieldNode, variables: dict[str, Any] | None) -> None:
         """Raises GraphQLError where the arguments or the variables are none."""
         panels = executor.schema.subscription_type.fields[_ROOT]  # type: ignore[union-attr]  # the field is there
         self.ticket_id: strawberry.ID = get_argument_values(panels, field, executor.variable_values)["ticketId"]
         self._executor = executor
+        self._variables = variables
         self._compiled: Callable[[CrmPanel], bytes] | None = None
-        if isinstance(plan, EventPlan):
+
+    def compile(self, plan: Plan | None) -> None:
+        """Render by the plan, where it knows the variables."""
+        if isinstance(plan, EventPlan) and self._compiled is None:
             with suppress(Fallback):
-                self._compiled = partial(plan.render, context=executor.context_value, coerced=plan.coerce(variables))
+                coerced = plan.coerce(self._variables)
+                self._compiled = partial(plan.render, context=self._executor.context_value, coerced=coerced)
 
     @property
     def execution(self) -> Execution:

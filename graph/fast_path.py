@@ -1,7 +1,8 @@
 """The fast path: a query over HTTP whose document has a plan is answered in front of the view.
 
 What holds on the stock way holds here: documents are read, weighed and validated by the same ``Documents`` before they have a
-plan, variables are weighed, time is limited, errors are tidied. Whatever is unusual is left to the stock way.
+plan, variables are weighed, time is limited, errors are tidied. Whatever is unusual is left to the stock way, whose time
+begins anew: a query that is given up here at the last moment may take twice the limit.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from compiled.plan import Fallback, Outcome, QueryPlan
 from graph.deadline import too_long
 from graph.errors import CodedError, http_status, tidy_error
 from graph.patience import TookTooLong, within
-from graph.scales import weigh_variables
+from graph.scales import holds_fractions, weigh_variables
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -85,13 +86,6 @@ def _posted(body: bytes) -> _Posted | None:
     query, name, variables = document.get("query"), document.get("operationName"), document.get("variables")
     if not isinstance(query, str) or not isinstance(name, str | None) or not isinstance(variables, dict | None):
         return None
-    if variables and _holds_fractions(variables):
+    if holds_fractions(variables):  # an integer beyond 64 bits is read as a fraction, which is another number
         return None
     return _Posted(query, name, variables)
-
-
-def _holds_fractions(value: object) -> bool:
-    """An integer beyond 64 bits is read as a fraction, which is another number."""
-    if isinstance(value, dict):
-        return any(map(_holds_fractions, value.values()))
-    return any(map(_holds_fractions, value)) if isinstance(value, list) else isinstance(value, float)

@@ -213,3 +213,10 @@ def _page(node: FieldNode, field: GraphQLField) -> int:
             return max(int(digits), 0)  # a negative one is refused later and must not pay for others here
         case _:
             return MAX_PAGE
+
+
+def holds_fractions(value: object) -> bool:
+    """Whether any number in it is no integer."""
+    if isinstance(value, dict):
+        return any(map(holds_fractions, value.values()))
+    return any(map(holds_fractions, value)) if isinstance(value, list) else isinstance(value, float)

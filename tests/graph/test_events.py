@@ -11,7 +11,8 @@ import pytest
 from domain.identity import Principal, Role
 from graph.context import Context
 from graph.endpoint import Endpoint
-from graph.schema import build_schema
+from graph.execution import Execution
+from graph.schema import Schema, build_schema
 from server.app import utc_now
 from tests.graph.desk import PANEL, open_ticket
 
@@ -108,6 +109,9 @@ NOT_PUSHED: dict[str, dict[str, Any]] = {
     "a variable that is missing": {"query": WATCH, "variables": None},
     "a variable of another type": {"query": WATCH, "variables": {"id": ["1"]}},
     "a variable that no text can hold": {"query": WATCH, "variables": {"id": "\ud800"}},
+    "a variable that JSON cannot spell": {"query": WATCH, "variables": {"id": "1", "more": float("nan")}},
+    "a fraction": {"query": WATCH, "variables": {"id": "1", "more": [{"half": 0.5}]}},
+    "a document that nobody keeps": {"query": WATCH + " " * 50_000},
     "too many variables": {"query": WATCH, "variables": {"id": "1", "more": list(range(3_000))}},
     "several operations without a name": {"query": f"{WATCH.replace('(', 'A(', 1)} {WATCH.replace('(', 'B(', 1)}"},
     "an operation that is not there": {"query": WATCH, "operation_name": "Other"},
@@ -122,6 +126,30 @@ async def test_what_is_no_plain_subscription_to_panels_has_no_audience(
     given = {"variables": {"id": "1"}, "operation_name": None} | asked
 
     assert endpoint.events.audience(**given, context=context(endpoint, helpdesk)) is None
+
+
+async def test_what_is_no_subscription_is_not_read_for_nothing(endpoint: Endpoint, helpdesk: Helpdesk) -> None:
+    query = "{ viewer { name } }"
+
+    assert endpoint.events.audience(query, None, None, context(endpoint, helpdesk)) is None
+
+    assert isinstance(endpoint.schema, Schema)
+    assert not endpoint.schema.knows(query)
+
+
+async def test_a_document_is_compiled_when_it_comes_for_the_second_time(helpdesk: Helpdesk) -> None:
+    one = helpdesk.parts.endpoint()
+    events = Endpoint(build_schema(), one.services, one.door).events
+    mine, later = context(one, helpdesk), context(one, helpdesk, Role.ADMIN)
+
+    alone = events.audience(WATCH, {"id": "1"}, None, mine)
+    assert alone is not None
+    ways = [alone.execution]
+    assert events.audience(WATCH, {"id": "1"}, None, mine) is alone
+    known = events.audience(WATCH, {"id": "2"}, None, later)
+    assert known is not None
+
+    assert [*ways, alone.execution, known.execution] == [Execution.STOCK, Execution.COMPILED, Execution.COMPILED]
 
 
 async def test_what_was_rendered_is_kept_while_it_is_small(endpoint: Endpoint, helpdesk: Helpdesk) -> None:
