@@ -4,6 +4,7 @@ GraphQLError
 ├── BadRequest
 ├── Forbidden
 ├── LimitExceeded
+├── Reported
 └── Unauthenticated
 """
 
@@ -88,6 +89,15 @@ class Unauthenticated(CodedError):
     code = ErrorCode.UNAUTHENTICATED
 
 
+class Reported(CodedError):
+    """What nobody expected and befell many at once: it was logged with its traceback where it happened."""
+
+    code = ErrorCode.INTERNAL
+
+    def __init__(self) -> None:
+        super().__init__(INTERNAL)
+
+
 class TidyErrors(MaskErrors):
     """Gives every top-level error a code and the request id; what nobody expected says nothing but its code."""
 
@@ -105,7 +115,9 @@ def tidy_error(error: GraphQLError, request_id: str, *, production: bool) -> Gra
     if "requestId" in (error.extensions or {}):
         return error
     code, message = _code_and_message(error)
-    if code is ErrorCode.INTERNAL:
+    if isinstance(error.original_error, Reported):
+        _log.info("internal error of a feed", request_id=request_id, path=error.path)
+    elif code is ErrorCode.INTERNAL:
         _log.error("internal error", request_id=request_id, path=error.path, exc_info=error.original_error or error)
     if production:
         message = _SUGGESTION.sub("", message)

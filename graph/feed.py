@@ -6,6 +6,9 @@ import asyncio
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import structlog
+
+from graph.errors import Reported
 from graph.watch import patience, read_again
 from lookups.trace import continuing, tracer
 from lookups.updates import CONNECTORS, requester_topic
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 100
 """Followers that are told before others have their turn: a thousand frames take some 15 ms."""
 _UNTRACED: Final = nullcontext()
+_log = structlog.get_logger(__name__)
 
 
 class _Subject(NamedTuple):
@@ -85,7 +89,7 @@ class _Feed:
         """As they were last read, in panel order; one that has not changed is the same object as before."""
         self.trace: str | None = None
         """The traceparent of what was announced before the last reading."""
-        self.failure: Exception | None = None
+        self.failed = False
         self._feeds = feeds
         self._followers: set[Follower] = set()
         self._newcomers: set[Follower] = set()
@@ -118,8 +122,9 @@ class _Feed:
                         newcomer.begin()
                     await self._tell(self._followers if changed else newcomers)
                     self.trace = await self._watch.wait(patience())
-        except Exception as failure:  # noqa: BLE001 - those who follow raise it where errors are told apart
-            self.failure = failure
+        except Exception as failure:  # noqa: BLE001 - whatever it was, those who follow have to hear of it
+            _log.error("a feed broke off", ticket_id=str(self.subject.ticket_id), exc_info=failure)
+            self.failed = True
             self._feeds.forget(self)
             await self._tell(self._followers)
 
@@ -163,9 +168,9 @@ class Follower:
         self._begun = True
 
     def take(self) -> CrmPanel | None:
-        """The next panel that it has not been shown as it stands; None when there is none. Raises what ended the feed."""
-        if self._feed.failure is not None:
-            raise self._feed.failure
+        """The next panel that it has not been shown as it stands; None when there is none, Reported when the feed broke off."""
+        if self._feed.failed:
+            raise Reported
         panels = self._feed.panels
         if not self._begun or self._shown is panels:
             return None
