@@ -68,10 +68,12 @@ class Push(Operation[Context, None]):
         """Send one after the other until its reader has caught up; states it was too slow for are merged meanwhile."""
         socket = cast("SocketAdapter", self.handler.websocket)
         try:
+            await socket.room()
             while (panel := self._follower.take()) is not None:
                 text = self._frame(panel)
                 with self._follower.sending():
                     await socket.send_text(text.decode())
+                await socket.room()
             self.task = None
         except WebSocketDisconnected:
             pass  # the end of the socket is the end of all its operations

@@ -51,6 +51,15 @@ class Line(Protocol):
     def send_at_once(self, text: bytes) -> None:
         """Send a text message in UTF-8."""
 
+    def lags(self) -> bool:
+        """Whether its reader has not taken what was sent."""
+
+    async def caught_up(self) -> None:
+        """Wait until its reader has, or the connection is lost."""
+
+    def abort(self) -> None:
+        """End the connection without waiting for its reader to take the rest."""
+
 
 class SocketAdapter(ASGIWebSocketAdapter):
     """Lets a reader go that takes nothing any more: its connection would otherwise live as long as TCP does."""
@@ -90,10 +99,16 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
     async def send_text(self, text: str) -> None:
         """Send, or end the connection when nothing is taken any more."""
+        await self.room()
         if self.has_room():
             self.send_at_once(text.encode())
         else:
             await self._patiently(self.ws.send_text(text))
+
+    async def room(self) -> None:
+        """Wait until the reader has caught up: all who wait are woken at once, and the first may leave the next no room."""
+        while self._line is not None and self._line.lags():
+            await self._patiently(self._line.caught_up())
 
     async def close(self, code: int, reason: str) -> None:
         """Close; the reason may repeat what the client sent and is cut to what a frame can carry."""
@@ -105,6 +120,8 @@ class SocketAdapter(ASGIWebSocketAdapter):
                 await sending
         except TimeoutError:
             self.let_go = True
+            if self._line is not None:
+                self._line.abort()
             if self._connection is not None:
                 self._connection.cancel()
             raise WebSocketDisconnected from None

@@ -51,6 +51,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Send a text message, for which there is room: uvicorn's way without the waiting."""
         self.transport.write(Frame(Opcode.TEXT, text).serialize(mask=False))
 
+    def lags(self) -> bool:
+        """Whether its reader has not taken what was sent."""
+        return not self.writable.is_set()
+
+    async def caught_up(self) -> None:
+        """Wait until its reader has, or the connection is lost."""
+        await self.writable.wait()
+
+    def abort(self) -> None:
+        """End the connection without waiting for its reader to take the rest."""
+        self.transport.abort()
+
     def handle_ping(self) -> None:
         """Answer, unless there are too many."""
         if self._in_time():

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from domain.identity import ConnectorId
 from graph.context import Context
+from graph.errors import Reported
 from graph.events import Audience
 from graph.feed import Feeds, Follower
 from graph.limits import Limits
 from graph.push import Push
 from lookups.updates import CONNECTORS
 from server.app import utc_now
+from server.socket import SocketProtocol
 from tests.graph.desk import open_ticket, statements, watches
 from tests.stage.back_door import BackDoor
 from tests.stage.front_end import PATIENCE, receive, send
@@ -191,8 +194,52 @@ async def test_a_reader_who_takes_nothing_any_more_is_let_go(
             await impatient.parts.updates.announce(impatient.workspace_id, CONNECTORS)
 
         await eventually(lambda: nobody_watches(impatient))
+        await eventually(lambda: nobody_is_connected(impatient))  # whatever lay in the connection is gone with it
         slow.transport.abort()
     assert trouble() == []
+
+
+def lines(helpdesk: Helpdesk) -> list[SocketProtocol]:
+    """The server's ends of the sockets."""
+    return [one for one in helpdesk.server.server_state.connections if isinstance(one, SocketProtocol)]
+
+
+async def nobody_is_connected(helpdesk: Helpdesk) -> bool:
+    return not lines(helpdesk)
+
+
+async def test_whatever_follows_on_one_socket_writes_no_more_than_its_reader_takes(helpdesk: Helpdesk) -> None:
+    connector_id, ticket_id = await settled(helpdesk, "0" * 100)
+    narrow, operations = await narrow_connection(helpdesk), 60
+    payload = {"query": LARGE, "variables": {"id": ticket_id}}
+    async with (
+        helpdesk.agent.signed_in(sock=narrow, max_queue=1, ping_interval=None) as slow,
+        helpdesk.agent.watching(WATCH, id=ticket_id) as quick,
+    ):
+        for number in range(operations):
+            await send(slow, id=str(number), type="subscribe", payload=payload)
+            await nth_name(slow)
+        slow.transport.pause_reading()
+        changes = 0
+        while not lags(helpdesk):
+            changes += 1
+            await rename(helpdesk, connector_id, f"{changes:0100}")
+            await shows(quick, f"{changes:0100}")
+        await rename(helpdesk, connector_id, "last" * 25)  # now each of them waits
+        await shows(quick, "last" * 25)
+        slow.transport.resume_reading()
+
+        unread, shown = [], 0
+        while shown < operations:
+            shown += await nth_name(slow) == "last" * 25
+            unread += [line.transport.get_write_buffer_size() for line in lines(helpdesk)]
+
+    frame = 150 * 120
+    assert max(unread) < 64 * 1024 + 2 * frame
+
+
+def lags(helpdesk: Helpdesk) -> bool:
+    return any(line.lags() for line in lines(helpdesk))
 
 
 async def nth_name(connection: ClientConnection) -> str:
@@ -273,6 +320,32 @@ async def test_what_cannot_be_read_ends_the_subscription_with_an_error(helpdesk:
         assert event["payload"]["errors"][0]["extensions"]["code"] == "INTERNAL"
         assert await receive(panels.socket) == {"id": "1", "type": "complete"}
     await eventually(lambda: nobody_watches(helpdesk))
+
+
+async def test_what_ends_a_feed_is_reported_once_for_all_who_follow(helpdesk: Helpdesk) -> None:
+    connector_id, _ = await settled(helpdesk, "CRM")
+    services = helpdesk.parts.endpoint().services
+    async with services.database.reading(helpdesk.workspace_id) as store:
+        (ticket,) = await store.tickets.opened_after(0, limit=1)
+    door = BackDoor(helpdesk.parts.settings.async_database_url)
+    await in_thread(door.alter, "UPDATE connectors SET cache_ttl_hours = 'nonsense' WHERE id = :id", id=UUID(connector_id))
+    told = [asyncio.Event() for _ in range(200)]
+
+    with capture_logs() as log:
+        followers = [services.feeds.follow(helpdesk.workspace_id, ticket, one.set) for one in told]
+        await asyncio.gather(*(one.wait() for one in told))
+
+    failures = [failure_of(follower) for follower in followers]
+    assert len(set(map(id, failures))) == len(failures)
+    assert [line["event"] for line in log if line["log_level"] == "error"] == ["a feed broke off"]
+    for follower in followers:
+        follower.leave()
+
+
+def failure_of(follower: Follower) -> Reported:
+    with pytest.raises(Reported) as raised:
+        follower.take()
+    return raised.value
 
 
 @WAYS

@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from domain.identity import Role, WorkspaceId
 from graph.limits import Limits
+from server.socket import SocketProtocol
 from tests.graph.desk import open_sockets, open_ticket, watches
 from tests.stage.front_end import PATIENCE, FrontEnd, receive, send
 from tests.stage.helpdesk import Helpdesk, open_helpdesk
@@ -303,8 +304,14 @@ async def test_a_reader_who_stops_is_let_go(impatient: Helpdesk, trouble: Callab
             await open_ticket(helpdesk.agent, text="x" * 900_000)
 
         await eventually(lambda: _all_closed(helpdesk))
+        await eventually(lambda: answered(not any(isinstance(one, SocketProtocol) for one in connections(helpdesk))))
         connection.transport.abort()
     assert trouble() == []
+
+
+def connections(helpdesk: Helpdesk) -> set[Any]:
+    """Those that the server has."""
+    return helpdesk.server.server_state.connections
 
 
 async def test_a_reader_who_breaks_off_is_let_go(helpdesk: Helpdesk, trouble: Callable[[], list[str]]) -> None:
