@@ -20,7 +20,6 @@ from sqlalchemy import event, exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from persistence.discretion import quote_no_value
-from persistence.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from domain.identity import WorkspaceId
     from persistence.connection import Connection
+    from persistence.lines import Lines
 
 EVERY_WORKSPACE: Final = "*"
 """What the operator's transactions say in place of a workspace's id; migration 0002 knows it, too."""
@@ -229,6 +229,8 @@ def _quoted(tenant: WorkspaceId | None) -> str:
 def _lines(engine: AsyncEngine, is_doubted: Callable[[float], bool]) -> Lines | None:
     if engine.dialect.driver != "asyncpg":
         return None
+    from persistence.lines import Lines  # noqa: PLC0415 - a server over SQLite does without the driver's megabytes
+
     return Lines(engine, at_most=_POOL_SIZE, is_doubted=is_doubted)
 
 
