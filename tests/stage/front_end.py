@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 PATIENCE = 10.0
+NET = 35.0  # an announcement may be lost: who watches looks again after 15 to 30 seconds all the same
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read every certificate authority of the machine for each client, and nothing here speaks TLS."""
 
@@ -106,7 +107,7 @@ async def send(socket: ClientConnection, **message: Any) -> None:  # noqa: ANN40
 
 async def receive(socket: ClientConnection) -> Any:  # noqa: ANN401
     """The next protocol message, which must be a text frame."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(NET):
         frame = await socket.recv()
     assert isinstance(frame, str), "a binary frame"
     return json.loads(frame)
