@@ -8,7 +8,6 @@ import hmac
 import json
 import re
 import shutil
-import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -29,6 +28,7 @@ from tests.docs.desk import SECRET, comparable, environment_of_programs, panel_o
 from tests.docs.page import GUIDE, REPOSITORY, Block, Operation, Row, code_in, number_in
 from tests.stage.crm import response
 from tests.stage.helpdesk import CREATE_CONNECTOR, REFRESH
+from tests.stage.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,7 +59,7 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[str]:
     assert lines is not None
     enter, create, start = lines[1].replace(" && python -m pip install -r requirements.txt", "").splitlines()
     shutil.copytree(REPOSITORY / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("node_modules", "*.sqlite3"))
-    port = _free_port()
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *("sh", "-ec", f"{enter}\n{create}\nexec {start}"),
         cwd=tmp_path,
@@ -321,9 +321,3 @@ def _settings(setting: str, size: int) -> dict[str, Any]:
     }
     secret = {"secretHeaderName": "h", "secretHeaderValue": "v"} if setting.startswith("secret") else {}
     return {"name": "CRM", "lookupUrl": f"{site}lookup"} | secret | {setting: sized[setting]}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from lookups.client import LookupClient
 from lookups.guard import Guard
 from lookups.question import Question
 from lookups.signature import Signing, new_signing_key
+from tests.stage.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -364,7 +364,7 @@ def test_it_does_not_start_without_a_secret(example: Example, secret: str | None
 @pytest.mark.parametrize("header", [None, b"", b"anything"])
 def test_php_without_a_secret_lets_nobody_in(tmp_path: Path, header: bytes | None) -> None:
     example = _set_up("PHP", tmp_path)
-    port = str(_free_port())
+    port = str(free_port())
     bare = Example(example.folder, ["php", "-S", f"127.0.0.1:{port}", "index.php"], example.environment)
 
     with _started(bare, LOOKUP_SECRET="", LOOKUP_PORT=port) as endpoint:
@@ -570,7 +570,7 @@ def _prepare(lines: list[str], root: Path, environment: dict[str, str]) -> None:
 @contextmanager
 def _started(example: Example, **changes: str) -> Iterator[Endpoint]:
     """Run the example as a process of its own on a free port until the block ends."""
-    environment = {**example.environment, "LOOKUP_SECRET": SECRET, "LOOKUP_PORT": str(_free_port()), **changes}
+    environment = {**example.environment, "LOOKUP_SECRET": SECRET, "LOOKUP_PORT": str(free_port()), **changes}
     with subprocess.Popen(
         example.start, cwd=example.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -580,9 +580,3 @@ def _started(example: Example, **changes: str) -> Iterator[Endpoint]:
             yield endpoint
         finally:
             process.terminate()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

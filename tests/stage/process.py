@@ -7,10 +7,9 @@ import os
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 DISQUA = Path(sys.executable).with_name("disqua")
 
-_FIRST_EPHEMERAL = 32_768  # Linux's default; elsewhere they begin later
-_CHANCE = SystemRandom()  # two workers of pytest may be seeded alike
+_HELD: list[socket.socket] = []
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,13 @@ def _parent_of(stat: Path) -> int | None:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, and is none of those that connections take for their own end."""
-    while True:
-        port = _CHANCE.randrange(15_000, _FIRST_EPHEMERAL)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+    """A port for a server that is about to start, and for nobody else: this process holds it, without listening, to its end."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # from now on a server may listen; other holders were refused
+    _HELD.append(holder)
+    port: int = holder.getsockname()[1]
+    return port
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
