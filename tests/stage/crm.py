@@ -113,6 +113,9 @@ async def open_crm() -> AsyncIterator[Crm]:
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not server.is_serving():  # accepted as it closed: nobody would end this task any more
+            writer.close()
+            return
         task = asyncio.current_task()
         assert task is not None
         connections.add(task)
