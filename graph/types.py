@@ -249,6 +249,10 @@ class LookupError:  # noqa: A001 - the name in the schema
         return cls(source=failure, code=failure.kind, http_status=failure.http_status)
 
 
+def _customer_of(self: CrmPanel) -> CrmCustomer | None:
+    return CrmCustomer.of(self.source.customer, self.source.deep_link)
+
+
 @strawberry.type(
     description="What one connector knows of the ticket's requester. All tickets of a requester show the same; "
     "subscribe to crmPanels to see it change."
@@ -270,7 +274,10 @@ class CrmPanel(Kept):
         description="Whether the endpoint failed for so long that it is spared: the panel keeps its last outcome, opening "
         "tickets asks nothing, refreshLookup still does."
     )
-    customer: CrmCustomer | None = strawberry.field(description="Of the last good answer; stays when a later lookup fails.")
+    customer: CrmCustomer | None = strawberry.field(
+        resolver=_customer_of,  # made where it is rendered: thousands of panels are kept, and their bytes already tell of it
+        description="Of the last good answer; stays when a later lookup fails.",
+    )
     error: LookupError | None = strawberry.field(description="Set while the newest outcome is ERROR or TIMEOUT.")
     help_url: str | None = strawberry.field(description="Where NOT_FOUND is explained: the target of the badge's tooltip.")
     fetched_at: datetime | None = strawberry.field(description="When the last good answer came, in UTC.")
@@ -297,7 +304,6 @@ class CrmPanel(Kept):
             refreshing=panel.refreshing,
             stale=panel.stale,
             paused=panel.paused,
-            customer=CrmCustomer.of(panel.customer, panel.deep_link),
             error=LookupError.of(panel.failure),
             help_url=help_url if panel.status is LookupStatus.NOT_FOUND else None,
             fetched_at=panel.fetched_at,

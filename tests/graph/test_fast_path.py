@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.identity import Role
-from graph.types import CrmPanel
+from graph.types import CrmCustomer, CrmPanel
 from persistence.answers import ConnectorStanding
 from server.app import utc_now
 from tests.graph.both_ways import executed
@@ -232,10 +232,19 @@ async def test_whoever_is_forgotten_is_forgotten_by_this_process_too(desk: Helpd
     assert not in_memory(name)
 
 
-def in_memory(name: str) -> bool:
+async def test_a_panel_is_kept_without_the_customer_that_its_bytes_tell_of(desk: Helpdesk, crm: Crm) -> None:
+    name = uuid4().hex
+    ticket_id, _ = await found(desk, crm, name)
+    await plan(desk, TICKET, id=ticket_id)
+
+    assert in_memory(name)
+    assert not in_memory(name, CrmCustomer)
+
+
+def in_memory(name: str, *kinds: type) -> bool:
     """Whether a panel, or what panels are made of, still holds the name."""
     gc.collect()
-    return any(name in repr(one) for one in gc.get_objects() if isinstance(one, ConnectorStanding | CrmPanel))
+    return any(name in repr(one) for one in gc.get_objects() if isinstance(one, kinds or (ConnectorStanding, CrmPanel)))
 
 
 # Over a socket every query goes the stock way.
