@@ -43,6 +43,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self.scope["extensions"][LINE] = {"line": self}
 
+    def start_keepalive(self) -> None:
+        """Begin to, now that it is open; what opened it is let go of, which would stay as long as the connection."""
+        super().start_keepalive()
+        self.request.headers.clear()  # the application has them in its scope
+        self.response.headers.clear()
+
     def has_room(self) -> bool:
         """Whether the connection is open and its reader keeps up."""
         return self.conn.state is State.OPEN and self.writable.is_set() and not self.transport.is_closing()

@@ -314,6 +314,14 @@ def connections(helpdesk: Helpdesk) -> set[Any]:
     return helpdesk.server.server_state.connections
 
 
+async def test_a_socket_keeps_nothing_of_its_opening_but_what_the_application_was_given(helpdesk: Helpdesk) -> None:
+    async with helpdesk.agent.signed_in():
+        (opened,) = (one for one in connections(helpdesk) if isinstance(one, SocketProtocol))
+
+        assert b"upgrade" in dict(opened.scope["headers"])
+        assert [*opened.request.headers, *opened.response.headers] == []
+
+
 async def test_a_reader_who_breaks_off_is_let_go(helpdesk: Helpdesk, trouble: Callable[[], list[str]]) -> None:
     async with helpdesk.agent.signed_in() as connection:
         for number in range(20):
