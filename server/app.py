@@ -6,6 +6,7 @@ import asyncio
 import errno
 import random
 import socket
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
 
 _GRAPHQL: Final = "/graphql"
 _PATIENCE_WITH_WORKERS = timedelta(seconds=10)
+_PATIENCE_WITH_READERS: Final = timedelta(seconds=60)
+"""After which a connection ends whose other end takes nothing of what was written, although its machine is there."""
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _log = structlog.get_logger(__name__)
 
 
@@ -362,20 +366,25 @@ def ages(settings: Settings) -> Ages:
     return Ages(log=days(settings.log_retention_days), raw_mail=days(settings.raw_mail_retention_days))
 
 
-def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
+def listen(host: str, port: int, *, option: str = "--port", patience: timedelta = _PATIENCE_WITH_READERS) -> socket.socket:
     """A listening socket; raises WrongSetting in one line when it cannot be had.
+
+    ``patience`` is for readers that take nothing: the loop closes no connection before the last byte is taken.
 
     It does not share its port (SO_REUSEPORT): connections that wait for one of several owners die with it, and a second
     `disqua serve` started by mistake would take half of the traffic. Processes that serve together share one socket.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         reason = f"is in use; choose another with {option}" if taken else f"cannot be listened on: {error.strerror or error}"
         message = f"port {port} on {host} {reason}"
         raise WrongSetting(message) from None
+    if sys.platform == "linux":  # connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience // _MILLISECOND)
+    return listener
 
 
 def mail_address(listener: socket.socket, *, lmtp: bool) -> str:

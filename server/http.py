@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 _AT_ONCE: Final = 64 * 1024  # bytes
 
 
@@ -21,8 +23,15 @@ class HTTPProtocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", _Gathering(transport, self.loop)))
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection on as it came, behind what was answered on it before."""
+        """Hand the connection on as it came, behind what was answered on it before; with an answer under way, end it.
+
+        Whoever still answers would never hear that the client has gone: the connection tells its new protocol alone.
+        """
         gathering = cast("_Gathering", self.transport)
+        before = cast("RequestResponseCycle | None", self.cycle)
+        if before is not None and not before.response_complete:
+            gathering.close()
+            return
         gathering.flush()
         self.transport = gathering.transport
         super().handle_websocket_upgrade()

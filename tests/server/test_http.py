@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from graphql import get_introspection_query
 
+from tests.graph.desk import watches
 from tests.stage.front_end import PATIENCE
+from tests.stage.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from tests.stage.helpdesk import Helpdesk
 
 VIEWER = "{ viewer { name } }"
+UPGRADE = (
+    b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 LARGE = f"{{ {' '.join(f'a{n}: __typename b{n}: viewer {{ name }}' for n in range(40))} }}"
 
 
@@ -79,6 +85,20 @@ async def test_a_slow_reader_gets_everything_and_holds_nobody_up(helpdesk: Helpd
             assert await helpdesk.agent.ask(VIEWER)
         for _ in range(10):
             assert json.loads(await answer(reader))["data"] == whole
+
+
+async def test_a_stream_does_not_outlive_a_socket_that_is_opened_behind_it(helpdesk: Helpdesk) -> None:
+    async def followed(times: int) -> bool:
+        return watches(helpdesk) == times
+
+    async with connection(helpdesk) as (reader, writer):
+        writer.writelines(request(helpdesk, "subscription { ticketOpened { id } }", "Accept: text/event-stream"))
+        await eventually(lambda: followed(1))
+
+        writer.write(UPGRADE)
+
+        await reader.read()
+    await eventually(lambda: followed(0))
 
 
 async def test_a_head_has_no_body_and_leaves_the_connection_in_order(helpdesk: Helpdesk) -> None:
