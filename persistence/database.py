@@ -202,7 +202,7 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def _looking(self, *away: str) -> AsyncIterator[AsyncConnection]:
+    async def _looking(self, *away: str) -> AsyncIterator[AsyncConnection | UncancelledConnection]:
         async with _telling(away or _AWAY), self._server.looking() as connection:
             yield connection
 

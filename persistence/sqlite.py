@@ -78,11 +78,9 @@ class SQLite:
         async with self._writer.alone(), _begun(self._writing_engine.connect()) as connection:
             yield connection
 
-    @asynccontextmanager
-    async def reading(self, _tenant: WorkspaceId | None = None) -> AsyncIterator[AsyncConnection]:
+    def reading(self, _tenant: WorkspaceId | None = None) -> AbstractAsyncContextManager[UncancelledConnection]:
         """A snapshot."""
-        async with self._engine.begin() as connection:
-            yield connection
+        return _begun(self._engine.connect())
 
     looking = reading
 

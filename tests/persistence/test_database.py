@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import sys
 import threading
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import IntegrityError
 
-from domain.identity import ConnectorId, TicketId
+from domain.identity import ConnectorId, TicketId, WorkspaceId
 from domain.ticket import Requester
 from persistence import migrations
 from persistence.database import Database, DatabaseAway
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from domain.identity import WorkspaceId
     from persistence.encryption import KeyRing
     from tests.persistence.conftest import OpenDatabase
 
@@ -63,6 +63,9 @@ async def main(url, workspace_id):
 
 asyncio.run(main(*sys.argv[1:]))
 """
+
+NIL = WorkspaceId(UUID(int=0))
+AT_LENGTH = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000) SELECT count(*) FROM n"
 
 
 async def add_behind_the_last(database: Database, workspace_id: WorkspaceId, *, power_safe: bool = True) -> None:
@@ -198,6 +201,28 @@ async def test_a_reader_does_not_wait_for_a_writer(database: Database, workspace
         async with database.operator_reading() as operator:
             assert await operator.workspaces.exists(workspace_id)
         await database.ping()
+
+
+async def test_a_reader_who_is_cancelled_again_and_again_leaves_no_connection_that_is_half_closed(
+    file: Path, open_database: OpenDatabase
+) -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async with open_database(file=file).reading(NIL) as store:
+            begun.set()
+            await store.tickets._connection.execute(text(AT_LENGTH))  # noqa: SLF001 - no statement of ours takes so long
+
+    reader = asyncio.create_task(read())
+    await begun.wait()
+    while not reader.done():  # as a scope of anyio does, which a stream's client has left
+        reader.cancel()
+        await asyncio.sleep(0)
+    gc.collect()
+
+    assert complaints == []
 
 
 async def test_a_glance_sees_one_moment_whatever_else_its_block_waits_for(
