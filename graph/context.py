@@ -54,6 +54,8 @@ class Context:
     principal: Principal | None = None
     connection_params: dict[str, Any] | None = None
     """The payload of connection_init, filled in by the WebSocket handler."""
+    spent: float = 0.0
+    """Seconds of a query's time that the fast path has taken before it gave up."""
     _loaders: Loaders | None = field(default=None, init=False)
 
     @property

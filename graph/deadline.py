@@ -30,7 +30,7 @@ class Deadline(SchemaExtension):
         if self.execution_context.operation_type is not OperationType.QUERY:
             yield
             return
-        limit = asyncio.timeout(self._seconds)
+        limit = asyncio.timeout(self._seconds - self.execution_context.context.spent)
         try:
             async with limit:
                 yield

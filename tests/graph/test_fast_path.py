@@ -6,14 +6,20 @@ import asyncio
 import gc
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import jwt
+import orjson
 import pytest
+from starlette.requests import Request
 from structlog.testing import capture_logs
 
-from domain.identity import Role
+from domain.identity import Principal, Role
+from graph.context import Context
+from graph.fast_path import FastPath
 from graph.types import CrmCustomer, CrmPanel
 from persistence.answers import ConnectorStanding
 from server.app import utc_now
@@ -29,7 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    from starlette.types import Message
 
+    from graph.schema import Schema
     from tests.stage.crm import Crm
     from tests.stage.front_end import FrontEnd
 
@@ -262,3 +270,28 @@ async def test_a_query_over_a_socket_is_answered_as_over_http(desk: Helpdesk, cr
             answer = await receive(socket)
             assert json.dumps(answer["payload"]) == json.dumps(over_http.json())
             assert await receive(socket) == {"id": str(number), "type": "complete"}
+
+
+async def test_what_is_given_up_here_has_the_time_that_is_left(helpdesk: Helpdesk) -> None:
+    endpoint, limits = helpdesk.parts.endpoint(), helpdesk.parts.limits
+    schema = cast("Schema", endpoint.schema)
+    principal = Principal("eva", "Eva", helpdesk.workspace_id, Role.AGENT, utc_now() + timedelta(hours=1))
+    context = Context(services=endpoint.services, request_id="1", principal=principal)
+    given_up = "{ viewer { name } tickets(first: -1) { nodes { id } } }"
+    assert schema.read(given_up, None)
+
+    answer = await FastPath(schema, limits).answer(posted(given_up), context)
+
+    assert answer is None
+    assert context.spent > 0
+    late = await schema.execute(VIEWER, context_value=replace(context, spent=limits.duration.total_seconds()))
+    assert [(error.extensions or {})["code"] for error in late.errors or ()] == ["LIMIT_EXCEEDED"]
+
+
+def posted(query: str) -> Request:
+    """A request as it reaches the fast path."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": orjson.dumps({"query": query}), "more_body": False}
+
+    return Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
