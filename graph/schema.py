@@ -12,6 +12,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    OperationType,
     Undefined,
     get_operation_ast,
 )
@@ -100,6 +101,12 @@ class Schema(strawberry.Schema):
     def knows(self, query: str) -> bool:
         """Whether the document has been read lately."""
         return query in self._documents
+
+    def changes(self, query: str, operation_name: str | None) -> bool:
+        """Whether an operation is a mutation."""
+        document = self.read(query, None) if "mutation" in query else None
+        operation = None if document is None else get_operation_ast(document, operation_name)
+        return operation is not None and operation.operation is OperationType.MUTATION
 
     def plan(self, query: str, operation_name: str | None) -> Plan | None:
         """How to run an operation faster than the stock executor would; None where it must."""

@@ -20,6 +20,7 @@ from graph.execution import Execution
 from graph.pace import Pace
 from graph.push import Push, pushed
 from persistence.database import DatabaseAway
+from persistence.uncancelled import uncancelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Mapping
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from graph.endpoint import Endpoint
     from graph.events import Events
+    from graph.schema import Schema
 
 LINE: Final = "disqua.line"
 """The extension of the ASGI scope that holds the ``line`` of a socket, where the server has one."""
@@ -194,10 +196,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         except Exception:  # noqa: BLE001 - whoever executes it meets the same, and reports it
             push = None
         cast("Endpoint", self.view).door.executed(Execution.STOCK if push is None else push.execution)
-        if push is None:
-            await super().run_operation(operation)
-        else:
+        if push is not None:
             self.operations[operation.id] = push
+        elif cast("Schema", self.schema).changes(operation.query, operation.operation_name):
+            await uncancelled(super().run_operation(operation))  # whoever watches has to hear of what it has done
+        else:
+            await super().run_operation(operation)
 
     def execute(self, operation: Operation[Context, None]) -> None:
         """Run an operation without trying to push it, in place of the one that has its id."""
@@ -207,11 +211,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def cleanup_operation(self, operation_id: str) -> None:
         """End an operation, of whatever kind."""
-        push = self.operations.get(operation_id)
-        if isinstance(push, Push):
+        operation = self.operations.get(operation_id)
+        if isinstance(operation, Push):
             del self.operations[operation_id]
-            push.end()
-        else:
+            operation.end()
+        elif operation is not None:
+            operation.completed = True  # a mutation goes on, but says nothing any more
             await super().cleanup_operation(operation_id)
 
     async def handle_task_exception(self, error: Exception) -> None:

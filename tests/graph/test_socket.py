@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "https://crm.firma.example"
 VIEWER = "{ viewer { name } }"
+OPEN = 'mutation { createTicket(input: {requesterEmail: "jan@firma.cz", subject: "Hello"}) { __typename } }'
 OPENED = "subscription { ticketOpened { id messages { nodes { text } } } }"
 
 
@@ -269,6 +270,19 @@ async def test_queries_and_mutations_run_over_a_socket(helpdesk: Helpdesk) -> No
             await subscribe(connection, operation)
             assert "errors" not in (await receive(connection))["payload"]
             assert await receive(connection) == {"id": "1", "type": "complete"}
+
+
+async def test_whoever_watches_hears_of_what_was_done_for_one_who_has_gone_meanwhile(helpdesk: Helpdesk) -> None:
+    async with helpdesk.agent.watching(OPENED) as watching, helpdesk.agent.signed_in() as connection:
+        await eventually(lambda: answered(watches(helpdesk) == 1))
+
+        await subscribe(connection, OPEN)
+        await send(connection, id="1", type="complete")
+
+        async with asyncio.timeout(PATIENCE):  # without being told they would look again later
+            assert (await watching.next())["id"]
+        await send(connection, type="ping")
+        assert await receive(connection) == {"type": "pong"}
 
 
 async def test_a_socket_has_room_for_a_hundred_operations(helpdesk: Helpdesk) -> None:
