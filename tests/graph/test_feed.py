@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import jwt
 import pytest
 from structlog.testing import capture_logs
+from websockets.exceptions import ConnectionClosed
 
 from domain.identity import ConnectorId
 from graph.context import Context
@@ -236,6 +238,40 @@ async def test_whatever_follows_on_one_socket_writes_no_more_than_its_reader_tak
 
     frame = 150 * 120
     assert max(unread) < 64 * 1024 + 2 * frame
+
+
+@pytest.mark.parametrize("end", ["its token is revoked", "its workspace is suspended"])
+async def test_a_reader_who_lags_behind_is_sent_nothing_once_it_may_see_no_more(helpdesk: Helpdesk, end: str) -> None:
+    connector_id, ticket_id = await settled(helpdesk, "0" * 100)
+    agent, narrow = helpdesk.agent, await narrow_connection(helpdesk)
+    async with agent.signed_in(sock=narrow, max_queue=1, ping_interval=None) as slow:
+        await send(slow, id="1", type="subscribe", payload={"query": LARGE, "variables": {"id": ticket_id}})
+        await nth_name(slow)
+        slow.transport.pause_reading()
+        changes = 0
+        while not lags(helpdesk):
+            changes += 1
+            await rename_silently(helpdesk, connector_id, f"{changes:0100}")
+            await helpdesk.parts.updates.announce(helpdesk.workspace_id, CONNECTORS)
+
+        async with helpdesk.parts.database.operator() as store:
+            if end == "its token is revoked":
+                token_id = jwt.decode(agent.token, options={"verify_signature": False})["jti"]
+                await store.revocations.add(token_id, utc_now())
+            else:
+                await store.workspaces.suspend(helpdesk.workspace_id, utc_now())
+        await helpdesk.parts.tokens.revocations.refresh()
+        await rename_silently(helpdesk, connector_id, "secret")
+        await helpdesk.parts.updates.announce(helpdesk.workspace_id, CONNECTORS)
+        await eventually(lambda: nobody_watches(helpdesk))
+        slow.transport.resume_reading()
+
+        shown: list[str] = []
+        with suppress(ConnectionClosed):
+            while True:
+                shown.append(await nth_name(slow))
+    assert "secret" not in shown
+    assert slow.close_code == 4403
 
 
 def lags(helpdesk: Helpdesk) -> bool:
