@@ -13,14 +13,38 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 _AT_ONCE: Final = 64 * 1024  # bytes
+_MOST_OF_A_HEAD: Final = 1024 * 1024
+"""Bytes that bring no request any further: of a target, of headers, of trailers; all of them would be kept."""
 
 
 class HTTPProtocol(HttpToolsProtocol):
-    """Writes what an answer consists of at once: each write of its own is a system call, as dear as reading a ticket."""
+    """Writes what an answer consists of at once: each write of its own is a system call, as dear as reading a ticket.
+
+    Strangers may say as much as they like, but for what precedes or follows the body of a request.
+    """
+
+    _without_progress = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Gather what is written in one turn of the loop."""
         super().connection_made(cast("asyncio.Transport", _Gathering(transport, self.loop)))
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, unless it is a head without end."""
+        self._without_progress += len(data)
+        super().data_received(data)
+        if self._without_progress > _MOST_OF_A_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of a request may have at most 1 MiB.")
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._without_progress = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body, whose size is limited where it is read."""
+        self._without_progress = 0
+        super().on_body(body)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on as it came, behind what was answered on it before; with an answer under way, end it.

@@ -7,6 +7,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import pytest
 from graphql import get_introspection_query
 
 from tests.graph.desk import watches
@@ -113,3 +114,28 @@ async def test_what_is_no_http_is_refused_and_the_connection_closed(helpdesk: He
     async with connection(helpdesk) as (reader, writer):
         writer.write(b"nonsense\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    ("beginning", "more"),
+    [
+        (b"POST /", b"x" * 65536),
+        (b"POST /graphql HTTP/1.1\r\nHost: x\r\nX: ", b"x" * 65536),
+        (b"POST /graphql HTTP/1.1\r\nHost: x\r\n", b"X: x\r\n" * 10_000),
+        (b"POST /graphql HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n", b"X: x\r\n" * 10_000),
+    ],
+    ids=["target", "header", "headers", "trailers"],
+)
+async def test_what_precedes_and_follows_a_body_has_an_end(helpdesk: Helpdesk, beginning: bytes, more: bytes) -> None:
+    async with connection(helpdesk) as (_, writer):
+        writer.write(beginning)
+
+        with pytest.raises(ConnectionError):
+            await repeat(writer, more)
+
+
+async def repeat(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Far more often than anybody may."""
+    for _ in range(400):
+        writer.write(data)
+        await writer.drain()
