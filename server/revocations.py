@@ -44,7 +44,7 @@ class Revocations:
 
     async def refresh(self) -> None:
         """Learn what is new; raises DatabaseAway and then knows what it knew."""
-        async with self._database.operator_reading() as store:
+        async with self._database.operator_glancing() as store:
             news = await store.revocations.news(self._newest)
         self._newest = news.newest
         if news.tokens or news.suspended != self._suspended:

@@ -137,7 +137,7 @@ class Tokens:
 
     async def _exists(self, workspace_id: WorkspaceId) -> bool:
         if workspace_id not in self._known_workspaces:
-            async with self._database.operator_reading() as store:
+            async with self._database.operator_glancing() as store:
                 if not await store.workspaces.exists(workspace_id):
                     return False
             self._known_workspaces.add(workspace_id)

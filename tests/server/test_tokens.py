@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -143,6 +145,19 @@ async def test_a_token_that_was_good_once_is_asked_for_its_revocation_each_time(
     await ours.revocations.refresh()
 
     assert await ours.authenticate(token) is None
+
+
+async def test_doors_wait_for_none_of_those_who_read_at_length(
+    ours: Tokens, database: Database, workspace_id: WorkspaceId
+) -> None:
+    token = ours.issue(workspace_id, Role.AGENT, name=None, ttl=HOUR)
+    async with AsyncExitStack() as stack:
+        for _ in range(15):  # the engine has no connection left
+            await stack.enter_async_context(database.reading(workspace_id))
+
+        async with asyncio.timeout(1):
+            await ours.revocations.refresh()
+            assert await ours.authenticate(token) is not None
 
 
 async def test_a_key_that_the_provider_takes_back_ends_the_tokens_that_were_good_under_it(
