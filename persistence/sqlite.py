@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from contextlib import asynccontextmanager, closing
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from persistence.connection import Connection
 
 _BUSY_SECONDS = 5
+_TURN_SECONDS = 30
+_READERS = 15
+"""At once, in threads of their own."""
+_AT_A_RUSH = _READERS - 4
+"""Connections that are not kept beside the five that are: one is for who writes at length."""
 _MILLISECOND = timedelta(milliseconds=1)
 _PRAGMAS = (
     "foreign_keys=ON",
@@ -44,7 +50,8 @@ class SQLite:
     def __init__(self, url: URL, *, patience: timedelta) -> None:
         """``patience`` is for another process that holds the lock of the file."""
         self._patience = patience
-        self._engine = create_async_engine(url, hide_parameters=True)
+        self._engine = create_async_engine(url, hide_parameters=True, max_overflow=_AT_A_RUSH)
+        self._room = asyncio.Semaphore(_READERS)
         event.listen(self._engine.sync_engine, "do_connect", _try_to_open)
         event.listen(self._engine.sync_engine, "connect", self._set_pragmas)
         event.listen(self._engine.sync_engine, "begin", _begin)
@@ -78,9 +85,16 @@ class SQLite:
         async with self._writer.alone(), _begun(self._writing_engine.connect()) as connection:
             yield connection
 
-    def reading(self, _tenant: WorkspaceId | None = None) -> AbstractAsyncContextManager[UncancelledConnection]:
-        """A snapshot."""
-        return _begun(self._engine.connect())
+    @asynccontextmanager
+    async def reading(self, _tenant: WorkspaceId | None = None) -> AsyncIterator[UncancelledConnection]:
+        """A snapshot; whoever is cancelled while waiting for a turn waits no more."""
+        async with asyncio.timeout(_TURN_SECONDS):
+            await self._room.acquire()
+        try:
+            async with _begun(self._engine.connect()) as connection:
+                yield connection
+        finally:
+            self._room.release()
 
     looking = reading
 
