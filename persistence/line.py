@@ -64,12 +64,13 @@ class Line:
             self._raise_as_the_engine(error, text)
         return QuickRows([], _changed(done))
 
-    async def say(self, text: str) -> None:
-        """Send statements that have no values, in one round trip."""
+    async def say(self, text: str) -> str:
+        """Send statements that have no values, in one round trip; what the server says it did by the last."""
         try:
-            await self._driver.execute(text)
+            done: str = await self._driver.execute(text)
         except _ERRORS as error:
             self._raise_as_the_engine(error, None)
+        return done
 
     async def close(self) -> None:
         """Say farewell to the server."""

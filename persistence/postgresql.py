@@ -10,7 +10,7 @@ import math
 import re
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -20,9 +20,11 @@ from sqlalchemy import event, exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from persistence.discretion import quote_no_value
+from persistence.groups import Groups
+from persistence.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from domain.identity import WorkspaceId
     from persistence.connection import Connection
     from persistence.lines import Lines
+    from persistence.patience import Limit
 
 EVERY_WORKSPACE: Final = "*"
 """What the operator's transactions say in place of a workspace's id; migration 0002 knows it, too."""
@@ -47,8 +50,6 @@ _OPERATORS_PATIENCE: Final = 8
 """How many times as long an operator's transaction may take: it may concern every row there is."""
 _SHARE_FOR_THE_QUEUE: Final = 0.75
 """Of what is left of a transaction's time, for those before it; 0 would mean for ever."""
-_PARTING_SECONDS: Final = 1.0
-"""For telling the server that a statement is no longer waited for; a driver left alone takes ten."""
 _LEAVING_SECONDS: Final = 3.0
 
 _SETTING = "SELECT set_config('disqua.workspace', :tenant, true)"
@@ -67,19 +68,6 @@ _OPERATE = text(f"{_SETTING}, {_OF_A_VANISHED_CLIENT}, {_OF_A_LONG_QUEUE}, pg_ad
 _WALLS = text("SELECT row_security_active(to_regclass('workspaces'))")
 
 
-@dataclass(slots=True)
-class _Limit:
-    """What is known of a transaction whose time runs."""
-
-    ends_at: float
-    connected: bool = False
-
-    @property
-    def rest(self) -> float:
-        """The seconds that are left."""
-        return self.ends_at - asyncio.get_running_loop().time()
-
-
 class PostgreSQL:
     """The transactions of one database, each ended in time whatever the server or the network does.
 
@@ -89,12 +77,13 @@ class PostgreSQL:
 
     def __init__(self, url: URL, *, patience: timedelta) -> None:
         """``patience`` is for one transaction with all its waiting; letting go of a connection that hangs takes 2 s more."""
-        self._patience = patience.total_seconds()
+        self._seconds = patience.total_seconds()
+        self._patience = Patience()
         self._engine = _engine(url)
         self._reading_engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._lines = _lines(self._engine, self._is_doubted)
+        self._lines = _lines(self._engine, self._patience)
+        self._groups = None if self._lines is None else Groups(self._lines, self._patience)
         self._queues = WeakValueDictionary[str, asyncio.Lock]()
-        self._doubted_at = 0.0
         event.listen(self._engine.sync_engine, "handle_error", _hide_values)
         event.listen(self._engine.sync_engine, "connect", _note_birth)
         event.listen(self._engine.sync_engine, "checkout", self._look_at)
@@ -110,26 +99,21 @@ class PostgreSQL:
         tenant: WorkspaceId,
         *,
         power_safe: bool = True,  # noqa: ARG002 - every commit here is
-        at_length: bool = False,  # noqa: ARG002 - none holds others up
+        at_length: bool = False,
     ) -> AsyncIterator[Connection]:
-        """The only transaction that writes in this workspace."""
-        if self._lines is None:
+        """A part of the only transaction that writes in this workspace, by itself in it where it writes ``at_length``."""
+        if self._groups is None:
             async with self._writing(tenant) as connection:
                 yield connection
             return
         name = _quoted(tenant)
-        queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
-        async with self._limit(self._patience) as limit, queue:
-            line = await self._lines.take()
-            limit.connected = True
-            try:
-                await line.say(_BEGIN.format(**self._told(name, limit)))
+        async with self._patience.limit(self._seconds) as limit:
+            begin = partial(self._begin, name, limit)
+            async with self._groups.writing(name, limit, begin, at_length=at_length) as line:
                 yield line
-                await line.say("COMMIT")
-            except BaseException:
-                self._lines.end(line, "ROLLBACK")
-                raise
-            self._lines.keep(line)
+
+    def _begin(self, name: str, limit: Limit) -> str:
+        return _BEGIN.format(**self._told(name, limit))
 
     def operating(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """The only transaction that writes at all."""
@@ -138,17 +122,17 @@ class PostgreSQL:
     @asynccontextmanager
     async def _writing(self, tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
         name = EVERY_WORKSPACE if tenant is None else str(tenant)
-        patience = self._patience * (_OPERATORS_PATIENCE if tenant is None else 1)
+        patience = self._seconds * (_OPERATORS_PATIENCE if tenant is None else 1)
         queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
-        async with self._limit(patience) as limit, queue, self._engine.begin() as connection:
+        async with self._patience.limit(patience) as limit, queue, self._engine.begin() as connection:
             limit.connected = True
             await connection.execute(_OPERATE if tenant is None else _WRITE, self._told(name, limit))
             yield connection
 
-    def _told(self, name: str, limit: _Limit) -> dict[str, str]:
+    def _told(self, name: str, limit: Limit) -> dict[str, str]:
         """What the server is told when one begins that writes."""
         waiting = max(limit.rest, 0) * _SHARE_FOR_THE_QUEUE
-        return {"tenant": name, "patience": _milliseconds(self._patience), "waiting": _milliseconds(waiting)}
+        return {"tenant": name, "patience": _milliseconds(self._seconds), "waiting": _milliseconds(waiting)}
 
     @asynccontextmanager
     async def reading(self, tenant: WorkspaceId | None) -> AsyncIterator[Connection]:
@@ -157,7 +141,7 @@ class PostgreSQL:
             async with self.looking(tenant) as connection:
                 yield connection
             return
-        async with self._limit(self._patience) as limit:
+        async with self._patience.limit(self._seconds) as limit:
             line = await self._lines.take()
             limit.connected = True
             try:
@@ -171,7 +155,7 @@ class PostgreSQL:
     @asynccontextmanager
     async def looking(self, tenant: WorkspaceId | None = None) -> AsyncIterator[AsyncConnection]:
         """The same on a connection of the engine's, for who asks after the schema; a pooler knows no other."""
-        async with self._limit(self._patience) as limit, self._reading_engine.begin() as connection:
+        async with self._patience.limit(self._seconds) as limit, self._reading_engine.begin() as connection:
             limit.connected = True
             await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
             yield connection
@@ -182,42 +166,22 @@ class PostgreSQL:
 
     async def walls_tenants(self) -> bool:
         """Whether row-level security binds the role that we are: a superuser's it does not."""
-        async with self._limit(self._patience), self._engine.begin() as connection:
+        async with self._patience.limit(self._seconds), self._engine.begin() as connection:
             return (await connection.execute(_WALLS)).scalar() is not False
 
     async def close(self) -> None:
         """Close every connection, one that hangs without farewell."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVING_SECONDS):
-                if self._lines is not None:
+                if self._groups is not None and self._lines is not None:
+                    await self._groups.close()
                     await self._lines.close()
                 await self._engine.dispose()
-
-    @asynccontextmanager
-    async def _limit(self, seconds: float) -> AsyncIterator[_Limit]:
-        """End what takes longer by TimeoutError; where a connection fell silent, trust none that was open by then.
-
-        Whoever only waited for a turn, here or in the pool, has no reason to doubt the server.
-        """
-        limit = _Limit(asyncio.get_running_loop().time() + seconds)
-        soft, hard = asyncio.timeout(seconds), asyncio.timeout(seconds + _PARTING_SECONDS)
-        try:
-            async with hard, soft:
-                yield limit
-        except TimeoutError as error:
-            if not soft.expired():
-                raise
-            if limit.connected:
-                self._doubted_at = time.monotonic()
-            raise TimeoutError(f"no answer within {seconds:.0f} seconds") from error
-
-    def _is_doubted(self, born_at: float) -> bool:
-        return born_at < self._doubted_at
 
     def _look_at(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401 - whatever driver
         """Let no transaction begin on a connection that is known to be dead or doubted; the pool then opens new ones."""
         closed = getattr(connection.driver_connection, "is_closed", bool)
-        if closed() or self._is_doubted(record.info["born_at"]):
+        if closed() or self._patience.is_doubted(record.info["born_at"]):
             raise exc.InvalidatePoolError
 
 
@@ -226,12 +190,12 @@ def _quoted(tenant: WorkspaceId | None) -> str:
     return EVERY_WORKSPACE if tenant is None else str(UUID(str(tenant)))
 
 
-def _lines(engine: AsyncEngine, is_doubted: Callable[[float], bool]) -> Lines | None:
+def _lines(engine: AsyncEngine, patience: Patience) -> Lines | None:
     if engine.dialect.driver != "asyncpg":
         return None
     from persistence.lines import Lines  # noqa: PLC0415 - a server over SQLite does without the driver's megabytes
 
-    return Lines(engine, at_most=_POOL_SIZE, is_doubted=is_doubted)
+    return Lines(engine, at_most=_POOL_SIZE, is_doubted=patience.is_doubted)
 
 
 def _engine(url: URL) -> AsyncEngine:

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, event
 
 from persistence.database import DatabaseAway
 from tests.persistence.samples import NOW, connect, mail, open_ticket
-from tests.stage.waiting import eventually
+from tests.persistence.writers import HASTY, Writers, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,54 +30,12 @@ if TYPE_CHECKING:
     from tests.persistence.conftest import OpenDatabase
     from tests.stage.back_door import BackDoor
 
-HASTY, POWER_SAFE = False, True
-
-
-class Writers:
-    """Blocks that add a connector each and end when they are told to."""
-
-    def __init__(self, database: Database, workspace_id: WorkspaceId) -> None:
-        self.begun: list[str] = []
-        self._database = database
-        self._workspace_id = workspace_id
-        self._may_end: dict[str, asyncio.Event] = {}
-
-    async def start(self, name: str, *, power_safe: bool = HASTY, fails: bool = False) -> asyncio.Task[None]:
-        """Add one to the queue."""
-        self._may_end[name] = asyncio.Event()
-        writer = asyncio.create_task(self._write(name, power_safe=power_safe, fails=fails))
-        await asyncio.sleep(0)
-        return writer
-
-    def end(self, *names: str) -> None:
-        for name in names:
-            self._may_end[name].set()
-
-    async def have_begun(self, *names: str) -> None:
-        """Return when they have."""
-
-        async def look() -> bool:
-            return self.begun == [*names]
-
-        await eventually(look)
-
-    async def _write(self, name: str, *, power_safe: bool, fails: bool) -> None:
-        async with self._database.workspace(self._workspace_id, power_safe=power_safe) as store:
-            self.begun.append(name)
-            await connect(store, name=name)
-            await self._may_end[name].wait()
-            if fails:
-                raise LookupError(name)
+POWER_SAFE = True
 
 
 @pytest.fixture
 def writers(database: Database, workspace_id: WorkspaceId, file: Path) -> Writers:
     return Writers(database, workspace_id)
-
-
-def kept(back_door: BackDoor) -> list[str]:
-    """The names of the connectors that others see."""
-    return [str(name) for (name,) in back_door.rows("SELECT name FROM connectors ORDER BY name")]
 
 
 @contextmanager

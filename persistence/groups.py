@@ -1,0 +1,193 @@
+"""Those who write on PostgreSQL: in each workspace one after the other, and whoever waits for another shares its commit.
+
+The first of a group begins the transaction; the blocks of the others come after its own, each behind a savepoint, and none
+of them ends before all of them are kept. One task for each workspace sees to that, for whoever writes may be cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from persistence.line import Line
+    from persistence.lines import Lines
+    from persistence.patience import Limit, Patience
+
+_AT_MOST: Final = 64
+"""Blocks in one transaction: of its savepoints a server remembers 64, more would cost every reader."""
+_OPEN_SECONDS: Final = 0.1
+"""So long others may join: the first waits for them."""
+_SHARE_FOR_OTHERS: Final = 0.25
+"""Of what is left of the first one's time, at most."""
+_CLOSING_SECONDS: Final = 1.0
+
+_SAVE = "SAVEPOINT block"
+_SAVE_NEXT = f"RELEASE {_SAVE}; {_SAVE}"
+_UNDO = f"ROLLBACK TO {_SAVE}"
+_COMMIT = "COMMIT"
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+@dataclass(slots=True, eq=False)
+class _Block:
+    """What one writer does, from the time it waits for its turn."""
+
+    limit: Limit
+    at_length: bool
+    turn: asyncio.Future[None] = field(default_factory=_future)
+    line: Line | None = None
+    """Where it writes; the first of a group has to open that itself."""
+    left: asyncio.Future[bool] = field(default_factory=_future)
+    """Whether what it wrote is to be kept."""
+    ended: asyncio.Future[Exception | None] = field(default_factory=_future)
+    """Why it was not kept."""
+
+
+class Groups:
+    """The groups of all workspaces."""
+
+    def __init__(self, lines: Lines, patience: Patience) -> None:
+        self._lines = lines
+        self._patience = patience
+        self._queues: dict[str, deque[_Block]] = {}
+        """Those who wait in each workspace in which somebody writes."""
+        self._serving = set[asyncio.Task[None]]()
+
+    @asynccontextmanager
+    async def writing(self, tenant: str, limit: Limit, begin: Callable[[], str], *, at_length: bool) -> AsyncIterator[Line]:
+        """One block, kept when this returns; ``begin`` is what the first of a group says, ``at_length`` is for nobody to share.
+
+        Within the ``limit``, which is not longer than that of anybody who comes later.
+        """
+        block = _Block(limit, at_length)
+        self._queue(tenant, block)
+        try:
+            await block.turn
+            yield block.line or await self._begin(block, begin)
+        except BaseException:
+            block.left.set_result(False)
+            raise
+        block.left.set_result(True)
+        error = await block.ended
+        if error is not None:
+            raise ConnectionError(str(getattr(error, "orig", error))) from error
+
+    async def close(self) -> None:
+        """Wait for those who write, a second at most."""
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=_CLOSING_SECONDS)
+
+    def _queue(self, tenant: str, block: _Block) -> None:
+        if tenant not in self._queues:
+            self._queues[tenant] = deque()
+            serving = asyncio.create_task(self._serve(tenant))
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
+        self._queues[tenant].append(block)
+
+    async def _begin(self, block: _Block, begin: Callable[[], str]) -> Line:
+        block.line = await self._lines.take()
+        block.limit.connected = True
+        await block.line.say(begin())
+        return block.line
+
+    async def _serve(self, tenant: str) -> None:
+        waiting = self._queues[tenant]
+        while _head(waiting) is not None:
+            await self._transact(waiting.popleft(), waiting)
+        del self._queues[tenant]
+
+    async def _transact(self, first: _Block, waiting: deque[_Block]) -> None:
+        """One transaction; until its block has ended, the ``first`` is alone in it and begins it by itself."""
+        first.turn.set_result(None)
+        keeps = await first.left
+        if first.line is None:
+            return
+        if not keeps:
+            self._lines.end(first.line, "ROLLBACK")
+            return
+        group = _Group(first, first.line, self._patience)
+        error = await group.end(waiting)
+        if error is None:
+            self._lines.keep(first.line)
+        else:
+            self._lines.end(first.line, "ROLLBACK")
+        group.tell(error)
+
+
+class _Group:
+    """One transaction, from the time that the block of the ``first`` has ended; it speaks while none of its blocks does."""
+
+    def __init__(self, first: _Block, line: Line, patience: Patience) -> None:
+        self._limit = first.limit
+        self._kept = [first]
+        self._line = line
+        self._patience = patience
+
+    async def end(self, waiting: deque[_Block]) -> Exception | None:
+        """Take in of those who wait, and commit: why that failed."""
+        try:
+            if not self._kept[0].at_length:
+                await self._take_in(waiting)
+            if await self._say(_COMMIT) != _COMMIT:
+                return ConnectionError("an error was passed over: nothing is kept")  # and the server says ROLLBACK to that
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is all of theirs
+            return error
+        return None
+
+    def tell(self, error: Exception | None) -> None:
+        """Let them go on who have not gone."""
+        for block in self._kept:
+            if not block.ended.done():
+                block.ended.set_result(error)
+
+    async def _take_in(self, waiting: deque[_Block]) -> None:
+        open_until = asyncio.get_running_loop().time() + min(_OPEN_SECONDS, self._limit.rest * _SHARE_FOR_OTHERS)
+        save = _SAVE
+        for _ in range(1, _AT_MOST):
+            if _who_shares(waiting) is None or asyncio.get_running_loop().time() > open_until:
+                return
+            await self._say(save)
+            save = _SAVE_NEXT
+            block = _who_shares(waiting)
+            if block is None:  # they have gone meanwhile
+                return
+            waiting.popleft()
+            await self._let_write(block)
+
+    async def _let_write(self, block: _Block) -> None:
+        block.line = self._line
+        block.limit.connected = True
+        block.turn.set_result(None)
+        if await block.left:
+            self._kept.append(block)
+        else:
+            await self._say(_UNDO)
+
+    async def _say(self, text: str) -> str:
+        """Raises TimeoutError when the first one's time is over: that one was told so, and nothing of it may be kept."""
+        if self._limit.rest <= 0:
+            raise TimeoutError("the first of those who share a commit no longer waits for it")
+        async with self._patience.limit(self._limit.rest, connected=True):
+            return await self._line.say(text)
+
+
+def _head(waiting: deque[_Block]) -> _Block | None:
+    """The first of those who still wait."""
+    while waiting and waiting[0].turn.done():
+        waiting.popleft()
+    return waiting[0] if waiting else None
+
+
+def _who_shares(waiting: deque[_Block]) -> _Block | None:
+    head = _head(waiting)
+    return None if head is None or head.at_length else head
