@@ -194,9 +194,10 @@ async def test_a_statement_that_is_refused_takes_nothing_of_its_group_with_it(
     assert kept(back_door) == ["a", "c"]
 
 
-@pytest.mark.parametrize("with_others", [False, True])
+@pytest.mark.parametrize("before", ["", "a"])
+@pytest.mark.parametrize("behind", ["", "c"])
 async def test_an_error_that_is_passed_over_lets_nobody_believe_in_what_is_not_kept(
-    database: Database, workspace_id: WorkspaceId, writers: Writers, back_door: BackDoor, with_others: bool
+    database: Database, workspace_id: WorkspaceId, writers: Writers, back_door: BackDoor, before: str, behind: str
 ) -> None:
     async def pass_over() -> None:
         async with database.workspace(workspace_id) as store:
@@ -204,14 +205,17 @@ async def test_an_error_that_is_passed_over_lets_nobody_believe_in_what_is_not_k
             with suppress(IntegrityError):
                 await break_a_rule(store)
 
-    others = [await writers.start("a")] if with_others else []
+    shared = [await writers.start(name) for name in before]
     passing = asyncio.create_task(pass_over())
-    writers.end(*"a" * with_others)
+    await asyncio.sleep(0)
+    after = [await writers.start(name) for name in behind]
+    writers.end(*before, *behind)
 
-    ends = await asyncio.gather(passing, *others, return_exceptions=True)
+    ends = await asyncio.gather(passing, *shared, return_exceptions=True)
+    await asyncio.gather(*after)
 
     assert {type(end) for end in ends} == {DatabaseAway}
-    assert kept(back_door) == []
+    assert kept(back_door) == [*behind]
 
 
 async def test_a_block_that_is_cancelled_in_its_statement_takes_nothing_of_its_group_with_it(
@@ -369,6 +373,10 @@ async def test_who_was_told_in_vain_is_not_kept_although_the_others_of_its_group
         await second
 
     assert kept(back_door) == []
+    after = await writers.start("c")
+    writers.end("c")
+    await after
+    assert kept(back_door) == ["c"]
     await impatient.close()
 
 
