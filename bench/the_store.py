@@ -1,6 +1,8 @@
 """What a transaction on SQLite costs: the quick ways beside those through SQLAlchemy's engine and aiosqlite, in one run.
 
-``.venv/bin/python bench/the_store.py`` takes half a minute; ``--times 5`` a second. CPU is this process's with all its
+Then what it brings on PostgreSQL that writers of one workspace share a commit, beside one commit for each of them.
+
+``.venv/bin/python bench/the_store.py`` takes a minute; ``--times 5`` some seconds. CPU is this process's with all its
 threads, the least of three rounds; commits wait for the disk that holds the temporary folder.
 """
 
@@ -14,11 +16,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine
 
 from bench.figures import show
+from bench.fleet import AS_IN_PRODUCTION
 from domain.answer import Badge, BadgeColor, Customer, Field, Found
 from domain.connector import ConnectorSettings
 from domain.identity import EmailAddress, support_address
@@ -29,6 +32,7 @@ from persistence.database import Database
 from persistence.encryption import KeyRing
 from persistence.lookups import Ending
 from server.app import utc_now
+from tests.stage.postgres import open_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 _TICKETS, _CONNECTORS = 1_000, 3
 _ROUNDS = 3
 _WRITERS = 50
+_KEYS = KeyRing({"k1": bytes(32)})
 _ANSWER = Found(
     Customer("cus_42", "Jan Novák", Badge("VIP", BadgeColor.GREEN), tuple(Field(f"Field {n}", "12 000 Kč") for n in range(4)))
 )
@@ -142,36 +147,61 @@ async def commits_a_second(times: int, writers: int, one: Callable[[], Awaitable
 async def compare(shelf: Shelf, times: int) -> None:
     """Print what each way costs, and the ratio."""
     database = shelf.database
-    before: dict[str, Any] = {"at_length": True}
     rows: list[tuple[object, ...]] = [("CPU us", "engine", "quick", "ratio")]
     for count in (1, 20):
         costs = [await cpu_us(times, partial(standings, shelf, way, count)) for way in (database.reading, database.glancing)]
         rows.append((f"standings of {count}", *map(round, costs), f"{costs[0] / costs[1]:.1f}"))
-    ways = [partial(database.workspace, power_safe=False, **options) for options in (before, {})]
-    costs = [await cpu_us(times, partial(lookup, shelf, way)) for way in ways]
+    costs = [await cpu_us(times, partial(lookup, shelf, way)) for way in _both_ways(database, power_safe=False)]
     rows.append(("queue, claim, finish", *map(round, costs), f"{costs[0] / costs[1]:.1f}"))
     rows.append(("commits a second", "engine", "quick", "ratio"))
     for power_safe in (True, False):
         for writers in (1, _WRITERS):
-            ways = [partial(database.workspace, power_safe=power_safe, **options) for options in (before, {})]
-            share = max(times * 2 // writers, 1)
-            speeds = [await commits_a_second(share, writers, partial(write, shelf, way)) for way in ways]
             kind = "power-safe" if power_safe else "hasty"
-            rows.append((f"{writers} writers, {kind}", *map(round, speeds), f"{speeds[1] / speeds[0]:.1f}"))
+            rows.append((f"{writers} writers, {kind}", *await speeds(shelf, times, writers, power_safe=power_safe)))
     show(*rows)
 
 
+def _both_ways(database: Database, *, power_safe: bool) -> list[Open]:
+    """Whoever writes at length goes through the engine on SQLite, and shares no commit on either."""
+    return [partial(database.workspace, power_safe=power_safe, at_length=at_length) for at_length in (True, False)]
+
+
+async def speeds(shelf: Shelf, times: int, writers: int, *, power_safe: bool) -> tuple[object, ...]:
+    """Commits a second, each way, and the ratio."""
+    share = max(times * 2 // writers, 1)
+    ways = _both_ways(shelf.database, power_safe=power_safe)
+    one_by_one, quick = [await commits_a_second(share, writers, partial(write, shelf, way)) for way in ways]
+    return round(one_by_one), round(quick), f"{quick / one_by_one:.1f}"
+
+
+async def on_postgresql(times: int) -> None:
+    """Print how many writers are served each way."""
+    with open_postgresql(careful=True, **AS_IN_PRODUCTION) as postgres, postgres.database() as name:
+        database = Database(postgres.url(name, scheme="postgresql+asyncpg"), _KEYS)
+        shelf = await stock(database)
+        rows = [
+            (f"{writers} writers of one workspace", *await speeds(shelf, times, writers, power_safe=True))
+            for writers in (1, 8, 64)
+        ]
+        await database.close()
+    show(("commits a second on PostgreSQL", "one by one", "shared", "ratio"), *rows)
+
+
 async def main(times: int) -> None:
-    """Measure on a file of its own."""
+    """Measure on a file of its own, and on a server where one is installed."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "disqua.sqlite3"
         engine = create_engine(f"sqlite:///{file}")
         with engine.begin() as connection:
             migrations.upgrade(connection)
         engine.dispose()
-        database = Database(f"sqlite+aiosqlite:///{file}", KeyRing({"k1": bytes(32)}))
+        database = Database(f"sqlite+aiosqlite:///{file}", _KEYS)
         await compare(await stock(database), times)
         await database.close()
+    try:
+        await on_postgresql(times)
+    except FileNotFoundError as error:
+        print(error)
 
 
 if __name__ == "__main__":

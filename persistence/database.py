@@ -87,8 +87,8 @@ class Database:
         """One writing transaction in one workspace: commits when the block ends, rolls back when it raises.
 
         A commit survives the end of the process in any case; ``power_safe`` ones survive a power cut, too, and wait for the disk.
-        A block waits for nothing but the database, for others wait for it. On SQLite its statements run in the event loop's
-        thread and several blocks may share a commit: one whose statements concern many rows or megabytes says ``at_length``.
+        A block waits for nothing but the database, for others wait for it: several may share a commit, and on SQLite their
+        statements run in the event loop's thread. One whose statements concern many rows or megabytes says ``at_length``.
         """
         writing = self._server.writing(workspace_id, power_safe=power_safe, at_length=at_length)
         async with _telling(), writing as connection:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from persistence.patience import Limit, Patience
 
 _AT_MOST: Final = 64
-"""Blocks in one transaction: of its savepoints a server remembers 64, more would cost every reader."""
+"""Blocks in one transaction: a server remembers 64 savepoints of it, and more would cost every reader."""
 _OPEN_SECONDS: Final = 0.1
 """So long others may join: the first waits for them."""
 _SHARE_FOR_OTHERS: Final = 0.25
 """Of what is left of the first one's time, at most."""
+_LAST_MOMENT_SECONDS: Final = 0.01
+"""Before its time is over: the clocks of loops count milliseconds."""
 _CLOSING_SECONDS: Final = 1.0
 
 _SAVE = "SAVEPOINT block"
@@ -51,6 +53,11 @@ class _Block:
     ended: asyncio.Future[Exception | None] = field(default_factory=_future)
     """Why it was not kept."""
 
+    def leave(self, *, keeps: bool) -> None:
+        """Let the next one write; where the loop ends, it may have ended first who sees to that."""
+        if not self.left.done():
+            self.left.set_result(keeps)
+
 
 class Groups:
     """The groups of all workspaces."""
@@ -74,9 +81,9 @@ class Groups:
             await block.turn
             yield block.line or await self._begin(block, begin)
         except BaseException:
-            block.left.set_result(False)
+            block.leave(keeps=False)
             raise
-        block.left.set_result(True)
+        block.leave(keeps=True)
         error = await block.ended
         if error is not None:
             raise ConnectionError(str(getattr(error, "orig", error))) from error
@@ -174,8 +181,8 @@ class _Group:
             await self._say(_UNDO)
 
     async def _say(self, text: str) -> str:
-        """Raises TimeoutError when the first one's time is over: that one was told so, and nothing of it may be kept."""
-        if self._limit.rest <= 0:
+        """Raises TimeoutError when the first one's time is over: that one is told so, and nothing of it may be kept."""
+        if self._limit.rest <= _LAST_MOMENT_SECONDS:
             raise TimeoutError("the first of those who share a commit no longer waits for it")
         async with self._patience.limit(self._limit.rest, connected=True):
             return await self._line.say(text)

@@ -26,7 +26,7 @@ BENCH = Path(__file__).parents[2] / "bench"
         ("compiled_execution", "--rounds 2", "times the stock executor"),
         ("five_thousand_sockets", "--sockets 10 --rate 20 --seconds 0.5 --slow 1", "all read"),
         ("the_console_opens", "--rounds 1", "another visit"),
-        ("the_store", "--times 5", "50 writers, hasty"),
+        ("the_store", "--times 5", "64 writers of one workspace"),
         ("two_hundred_lookups", "--rate 4 --seconds 1 --probe 1 --backlog 20", "growth from 1 to 2 workers"),
     ],
 )
