@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from persistence.line import Line
     from persistence.lines import Lines
@@ -33,6 +34,7 @@ _SAVE = "SAVEPOINT block"
 _SAVE_NEXT = f"RELEASE {_SAVE}; {_SAVE}"
 _UNDO = f"ROLLBACK TO {_SAVE}"
 _COMMIT = "COMMIT"
+_ROLLBACK = "ROLLBACK"
 
 
 def _future() -> asyncio.Future[Any]:
@@ -58,57 +60,94 @@ class _Block:
         if not self.left.done():
             self.left.set_result(keeps)
 
+    async def kept(self) -> None:
+        """Wait until it is."""
+        error = await self.ended
+        if error is not None:
+            raise ConnectionError(str(getattr(error, "orig", error))) from error
+
 
 class Groups:
     """The groups of all workspaces."""
 
-    def __init__(self, lines: Lines, patience: Patience) -> None:
+    def __init__(self, lines: Lines, patience: Patience, begin: Callable[[str, Limit], str]) -> None:
+        """``begin`` tells what the first of a group says in its workspace."""
         self._lines = lines
         self._patience = patience
+        self._beginning = begin
         self._queues: dict[str, deque[_Block]] = {}
         """Those who wait in each workspace in which somebody writes."""
         self._serving = set[asyncio.Task[None]]()
 
-    @asynccontextmanager
-    async def writing(self, tenant: str, limit: Limit, begin: Callable[[], str], *, at_length: bool) -> AsyncIterator[Line]:
-        """One block, kept when this returns; ``begin`` is what the first of a group says, ``at_length`` is for nobody to share.
-
-        Within the ``limit``, which is not longer than that of anybody who comes later.
-        """
-        block = _Block(limit, at_length)
-        self._queue(tenant, block)
-        try:
-            await block.turn
-            yield block.line or await self._begin(block, begin)
-        except BaseException:
-            block.leave(keeps=False)
-            raise
-        block.leave(keeps=True)
-        error = await block.ended
-        if error is not None:
-            raise ConnectionError(str(getattr(error, "orig", error))) from error
+    def writing(self, tenant: str, *, at_length: bool) -> AbstractAsyncContextManager[Line]:
+        """One block, to be entered at once, and kept when this returns; nobody shares a commit with one ``at_length``."""
+        return (self._in_turn if tenant in self._queues else self._at_once)(tenant, at_length=at_length)
 
     async def close(self) -> None:
         """Wait for those who write, a second at most."""
         if self._serving:
             await asyncio.wait(self._serving, timeout=_CLOSING_SECONDS)
 
-    def _queue(self, tenant: str, block: _Block) -> None:
-        if tenant not in self._queues:
-            self._queues[tenant] = deque()
-            serving = asyncio.create_task(self._serve(tenant))
-            self._serving.add(serving)
-            serving.add_done_callback(self._serving.discard)
-        self._queues[tenant].append(block)
+    @asynccontextmanager
+    async def _at_once(self, tenant: str, *, at_length: bool) -> AsyncIterator[Line]:
+        """Where nobody else writes; unless somebody waits by its end, the block does without the task, which costs a fifth."""
+        waiting = self._queues[tenant] = deque()
+        async with self._patience.limit(self._patience.seconds) as limit:
+            block = _Block(limit, at_length)
+            try:
+                line = await self._begin(tenant, block)
+                yield line
+                is_shared = bool(waiting) and not at_length
+                if not is_shared:
+                    _expect_commit(await line.say(_COMMIT))
+            except BaseException:
+                self._give_up(block)
+                self._go_on(tenant)
+                raise
+            if is_shared:
+                self._go_on(tenant, block)
+                await block.kept()
+            else:
+                self._lines.keep(line)
+                self._go_on(tenant)
 
-    async def _begin(self, block: _Block, begin: Callable[[], str]) -> Line:
+    @asynccontextmanager
+    async def _in_turn(self, tenant: str, *, at_length: bool) -> AsyncIterator[Line]:
+        async with self._patience.limit(self._patience.seconds) as limit:
+            block = _Block(limit, at_length)  # whose limit is no longer than that of anybody who comes later
+            self._queues[tenant].append(block)
+            try:
+                await block.turn
+                yield block.line or await self._begin(tenant, block)
+            except BaseException:
+                block.leave(keeps=False)
+                raise
+            block.leave(keeps=True)
+            await block.kept()
+
+    async def _begin(self, tenant: str, block: _Block) -> Line:
         block.line = await self._lines.take()
         block.limit.connected = True
-        await block.line.say(begin())
+        await block.line.say(self._beginning(tenant, block.limit))
         return block.line
 
-    async def _serve(self, tenant: str) -> None:
+    def _give_up(self, first: _Block) -> None:
+        if first.line is not None:
+            self._lines.end(first.line, _ROLLBACK)
+
+    def _go_on(self, tenant: str, begun: _Block | None = None) -> None:
+        """With those who wait, in the transaction that one of them has ``begun`` or in their own."""
+        if begun is None and not self._queues[tenant]:
+            del self._queues[tenant]
+            return
+        serving = asyncio.create_task(self._serve(tenant, begun))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
+    async def _serve(self, tenant: str, begun: _Block | None) -> None:
         waiting = self._queues[tenant]
+        if begun is not None:
+            await self._end(begun, waiting)
         while _head(waiting) is not None:
             await self._transact(waiting.popleft(), waiting)
         del self._queues[tenant]
@@ -116,28 +155,29 @@ class Groups:
     async def _transact(self, first: _Block, waiting: deque[_Block]) -> None:
         """One transaction; until its block has ended, the ``first`` is alone in it and begins it by itself."""
         first.turn.set_result(None)
-        keeps = await first.left
-        if first.line is None:
-            return
-        if not keeps:
-            self._lines.end(first.line, "ROLLBACK")
-            return
-        group = _Group(first, first.line, self._patience)
+        if await first.left:
+            await self._end(first, waiting)
+        else:
+            self._give_up(first)
+
+    async def _end(self, first: _Block, waiting: deque[_Block]) -> None:
+        group = _Group(first, self._patience)
         error = await group.end(waiting)
         if error is None:
-            self._lines.keep(first.line)
+            self._lines.keep(group.line)
         else:
-            self._lines.end(first.line, "ROLLBACK")
+            self._lines.end(group.line, _ROLLBACK)
         group.tell(error)
 
 
 class _Group:
     """One transaction, from the time that the block of the ``first`` has ended; it speaks while none of its blocks does."""
 
-    def __init__(self, first: _Block, line: Line, patience: Patience) -> None:
+    def __init__(self, first: _Block, patience: Patience) -> None:
+        assert first.line is not None  # noqa: S101 - its block has ended
+        self.line = first.line
         self._limit = first.limit
         self._kept = [first]
-        self._line = line
         self._patience = patience
 
     async def end(self, waiting: deque[_Block]) -> Exception | None:
@@ -145,8 +185,7 @@ class _Group:
         try:
             if not self._kept[0].at_length:
                 await self._take_in(waiting)
-            if await self._say(_COMMIT) != _COMMIT:
-                return ConnectionError("an error was passed over: nothing is kept")  # and the server says ROLLBACK to that
+            _expect_commit(await self._say(_COMMIT))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is all of theirs
             return error
         return None
@@ -172,7 +211,7 @@ class _Group:
             await self._let_write(block)
 
     async def _let_write(self, block: _Block) -> None:
-        block.line = self._line
+        block.line = self.line
         block.limit.connected = True
         block.turn.set_result(None)
         if await block.left:
@@ -185,7 +224,7 @@ class _Group:
         if self._limit.rest <= _LAST_MOMENT_SECONDS:
             raise TimeoutError("the first of those who share a commit no longer waits for it")
         async with self._patience.limit(self._limit.rest, connected=True):
-            return await self._line.say(text)
+            return await self.line.say(text)
 
 
 def _head(waiting: deque[_Block]) -> _Block | None:
@@ -198,3 +237,9 @@ def _head(waiting: deque[_Block]) -> _Block | None:
 def _who_shares(waiting: deque[_Block]) -> _Block | None:
     head = _head(waiting)
     return None if head is None or head.at_length else head
+
+
+def _expect_commit(said: str) -> None:
+    """The server says ROLLBACK, and no error, when a block has passed one over."""
+    if said != _COMMIT:
+        raise ConnectionError("an error was passed over: nothing is kept")

@@ -31,7 +31,9 @@ class Limit:
 class Patience:
     """That with one server."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        """For one transaction."""
         self._doubted_at = 0.0
 
     @asynccontextmanager

@@ -10,7 +10,6 @@ import math
 import re
 import time
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -77,12 +76,11 @@ class PostgreSQL:
 
     def __init__(self, url: URL, *, patience: timedelta) -> None:
         """``patience`` is for one transaction with all its waiting; letting go of a connection that hangs takes 2 s more."""
-        self._seconds = patience.total_seconds()
-        self._patience = Patience()
+        self._patience = Patience(patience.total_seconds())
         self._engine = _engine(url)
         self._reading_engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._lines = _lines(self._engine, self._patience)
-        self._groups = None if self._lines is None else Groups(self._lines, self._patience)
+        self._groups = None if self._lines is None else Groups(self._lines, self._patience, self._begin)
         self._queues = WeakValueDictionary[str, asyncio.Lock]()
         event.listen(self._engine.sync_engine, "handle_error", _hide_values)
         event.listen(self._engine.sync_engine, "connect", _note_birth)
@@ -93,27 +91,17 @@ class PostgreSQL:
         """How its statements are compiled."""
         return self._engine.dialect
 
-    @asynccontextmanager
-    async def writing(
+    def writing(
         self,
         tenant: WorkspaceId,
         *,
         power_safe: bool = True,  # noqa: ARG002 - every commit here is
         at_length: bool = False,
-    ) -> AsyncIterator[Connection]:
+    ) -> AbstractAsyncContextManager[Connection]:
         """A part of the only transaction that writes in this workspace, by itself in it where it writes ``at_length``."""
         if self._groups is None:
-            async with self._writing(tenant) as connection:
-                yield connection
-            return
-        name = _quoted(tenant)
-        async with self._patience.limit(self._seconds) as limit:
-            begin = partial(self._begin, name, limit)
-            async with self._groups.writing(name, limit, begin, at_length=at_length) as line:
-                yield line
-
-    def _begin(self, name: str, limit: Limit) -> str:
-        return _BEGIN.format(**self._told(name, limit))
+            return self._writing(tenant)
+        return self._groups.writing(_quoted(tenant), at_length=at_length)
 
     def operating(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """The only transaction that writes at all."""
@@ -122,17 +110,20 @@ class PostgreSQL:
     @asynccontextmanager
     async def _writing(self, tenant: WorkspaceId | None) -> AsyncIterator[AsyncConnection]:
         name = EVERY_WORKSPACE if tenant is None else str(tenant)
-        patience = self._seconds * (_OPERATORS_PATIENCE if tenant is None else 1)
+        patience = self._patience.seconds * (_OPERATORS_PATIENCE if tenant is None else 1)
         queue = self._queues.setdefault(name, asyncio.Lock())  # whoever waits here holds no connection
         async with self._patience.limit(patience) as limit, queue, self._engine.begin() as connection:
             limit.connected = True
             await connection.execute(_OPERATE if tenant is None else _WRITE, self._told(name, limit))
             yield connection
 
+    def _begin(self, name: str, limit: Limit) -> str:
+        return _BEGIN.format(**self._told(name, limit))
+
     def _told(self, name: str, limit: Limit) -> dict[str, str]:
         """What the server is told when one begins that writes."""
         waiting = max(limit.rest, 0) * _SHARE_FOR_THE_QUEUE
-        return {"tenant": name, "patience": _milliseconds(self._seconds), "waiting": _milliseconds(waiting)}
+        return {"tenant": name, "patience": _milliseconds(self._patience.seconds), "waiting": _milliseconds(waiting)}
 
     @asynccontextmanager
     async def reading(self, tenant: WorkspaceId | None) -> AsyncIterator[Connection]:
@@ -141,7 +132,7 @@ class PostgreSQL:
             async with self.looking(tenant) as connection:
                 yield connection
             return
-        async with self._patience.limit(self._seconds) as limit:
+        async with self._patience.limit(self._patience.seconds) as limit:
             line = await self._lines.take()
             limit.connected = True
             try:
@@ -155,7 +146,7 @@ class PostgreSQL:
     @asynccontextmanager
     async def looking(self, tenant: WorkspaceId | None = None) -> AsyncIterator[AsyncConnection]:
         """The same on a connection of the engine's, for who asks after the schema; a pooler knows no other."""
-        async with self._patience.limit(self._seconds) as limit, self._reading_engine.begin() as connection:
+        async with self._patience.limit(self._patience.seconds) as limit, self._reading_engine.begin() as connection:
             limit.connected = True
             await connection.execute(_READ, {"tenant": EVERY_WORKSPACE if tenant is None else str(tenant)})
             yield connection
@@ -166,7 +157,7 @@ class PostgreSQL:
 
     async def walls_tenants(self) -> bool:
         """Whether row-level security binds the role that we are: a superuser's it does not."""
-        async with self._patience.limit(self._seconds), self._engine.begin() as connection:
+        async with self._patience.limit(self._patience.seconds), self._engine.begin() as connection:
             return (await connection.execute(_WALLS)).scalar() is not False
 
     async def close(self) -> None:
