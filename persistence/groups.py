@@ -97,7 +97,7 @@ class Groups:
             try:
                 line = await self._begin(tenant, block)
                 yield line
-                is_shared = bool(waiting) and not at_length
+                is_shared = bool(waiting)
                 if not is_shared:
                     _expect_commit(await line.say(_COMMIT))
             except BaseException:

@@ -74,6 +74,15 @@ async def fails(database: Database, workspace_id: WorkspaceId) -> None:
         await break_a_rule(store)
 
 
+async def somebody_waits(back_door: BackDoor) -> bool:
+    """Whether any lock is waited for."""
+    return back_door.rows("SELECT 1 FROM pg_locks WHERE NOT granted") != []
+
+
+async def somebody_sleeps(back_door: BackDoor) -> bool:
+    return back_door.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != []
+
+
 def end_all(postgres: PostgreSQL, name: str) -> None:
     with postgres.connect() as admin:
         admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name])
@@ -163,6 +172,19 @@ async def test_what_one_wrote_the_next_of_its_group_reads(
     await first
 
 
+async def test_whoever_comes_while_a_lone_writer_waits_for_its_commit_is_next(writers: Writers, back_door: BackDoor) -> None:
+    with at_each_commit(back_door, "PERFORM pg_advisory_xact_lock(1)"):
+        with back_door.holding("SELECT pg_advisory_xact_lock(1)"):
+            first = await writers.start("a")
+            writers.end("a")
+            await eventually(lambda: somebody_waits(back_door))
+            second = await writers.start("b")
+            writers.end("b")
+        await asyncio.gather(first, second)
+
+    assert kept(back_door) == ["a", "b"]
+
+
 # One's failure
 
 
@@ -226,13 +248,10 @@ async def test_a_block_that_is_cancelled_in_its_statement_takes_nothing_of_its_g
             await connect(store, name="b")
             await ask(store, select(func.pg_sleep(60)))
 
-    async def sleeps() -> bool:
-        return back_door.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != []
-
     first = await writers.start("a")
     sleeping = asyncio.create_task(sleep())
     writers.end("a")
-    await eventually(sleeps)
+    await eventually(lambda: somebody_sleeps(back_door))
     last = await writers.start("c")
     writers.end("c")
     sleeping.cancel()
@@ -262,23 +281,23 @@ async def test_whoever_is_cancelled_while_it_waits_for_the_others_does_not_harm_
 
 
 @contextmanager
-def commits_refused(back_door: BackDoor) -> Iterator[None]:
-    """Let the server find only at the end that it cannot keep what was written."""
-    back_door.alter("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$")
+def at_each_commit(back_door: BackDoor, what: str) -> Iterator[None]:
+    """Let the server do something when all is written and it is told to keep it."""
+    back_door.alter(f"CREATE FUNCTION last() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {what}; RETURN NULL; END $$")
     back_door.alter(
-        "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON connectors DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW EXECUTE FUNCTION refuse()"
+        "CREATE CONSTRAINT TRIGGER last AFTER INSERT ON connectors DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION last()"
     )
     try:
         yield
     finally:
-        back_door.alter("DROP FUNCTION refuse CASCADE")
+        back_door.alter("DROP FUNCTION last CASCADE")
 
 
 async def test_a_commit_that_is_refused_keeps_nothing_of_anybody_and_says_so_to_all(
     writers: Writers, back_door: BackDoor
 ) -> None:
-    with commits_refused(back_door):
+    with at_each_commit(back_door, "RAISE disk_full"):
         group = [await writers.start(name) for name in "abc"]
         writers.end(*"abc")
         ends = await asyncio.gather(*group, return_exceptions=True)
@@ -308,6 +327,20 @@ async def test_a_connection_that_ends_under_a_group_keeps_nothing_of_anybody_and
 
     assert [type(end) for end in ends] == [DatabaseAway] * 2
     assert kept(back_door) == ["c"]
+
+
+async def test_a_connection_that_ends_under_a_commit_keeps_nothing_of_anybody_and_says_so_to_all(
+    postgres: PostgreSQL, name: str, writers: Writers, back_door: BackDoor
+) -> None:
+    with at_each_commit(back_door, "PERFORM pg_sleep(60)"):
+        group = [await writers.start(name) for name in "ab"]
+        writers.end("a", "b")
+        await eventually(lambda: somebody_sleeps(back_door))
+        end_all(postgres, name)
+        ends = await asyncio.gather(*group, return_exceptions=True)
+
+    assert [type(end) for end in ends] == [DatabaseAway] * 2
+    assert kept(back_door) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -415,14 +448,11 @@ async def test_an_operator_comes_between_two_groups_and_alone(
             await operator.workspaces.create("Another", [support_address("another@disqua.example")], NOW)
             return kept(back_door)
 
-    async def waits() -> bool:
-        return back_door.rows("SELECT 1 FROM pg_locks WHERE NOT granted") != []
-
     first, second = [await writers.start(name) for name in "ab"]
     writers.end("a")
     await writers.have_begun("a", "b")
     operating = asyncio.create_task(operate())
-    await eventually(waits)
+    await eventually(lambda: somebody_waits(back_door))
     writers.end("b")
 
     await asyncio.gather(first, second)
@@ -438,4 +468,26 @@ async def test_what_is_open_when_the_database_is_closed_is_kept(
 
     await asyncio.gather(first, second, closing)
 
+    assert kept(back_door) == ["a", "b"]
+
+
+async def test_closing_leaves_no_connection_to_a_commit_that_nobody_waits_for(
+    writers: Writers, database: Database, back_door: BackDoor
+) -> None:
+    with at_each_commit(back_door, "PERFORM pg_advisory_xact_lock(1)"):
+        with back_door.holding("SELECT pg_advisory_xact_lock(1)"):
+            group = [await writers.start(name) for name in "ab"]
+            writers.end("a", "b")
+            await eventually(lambda: somebody_waits(back_door))
+            for writer in group:
+                writer.cancel()
+            await asyncio.gather(*group, return_exceptions=True)
+            closing = asyncio.create_task(database.close())
+            await asyncio.sleep(0)
+        await closing
+
+    async def nobody_is_connected() -> bool:
+        return back_door.rows("SELECT 1 FROM pg_stat_activity WHERE application_name = 'disqua'") == []
+
+    await eventually(nobody_is_connected)
     assert kept(back_door) == ["a", "b"]
