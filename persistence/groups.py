@@ -1,7 +1,8 @@
 """Those who write on PostgreSQL: in each workspace one after the other, and whoever waits for another shares its commit.
 
 The first of a group begins the transaction; the blocks of the others come after its own, each behind a savepoint, and none
-of them ends before all of them are kept. One task for each workspace sees to that, for whoever writes may be cancelled.
+of them ends before all of them are kept. One task for each workspace in which somebody waits sees to that, for whoever
+writes may be cancelled.
 """
 
 from __future__ import annotations
