@@ -32,7 +32,7 @@ from domain.answer import Customer, Field, Found
 from domain.identity import email_address
 from lookups.updates import Updates, requester_topic
 from persistence.database import Database
-from server.app import utc_now
+from server.clock import utc_now
 from server.serve import allow_many_sockets
 from server.settings import load_settings
 from tests.stage.front_end import NO_TLS

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from domain.connector import ConnectorSettings
 from domain.identity import Role, support_address
 from domain.ticket import Requester
-from server.app import Parts, utc_now
+from server.app import Parts
+from server.clock import utc_now
 from server.settings import load_settings
 from tests.stage.postgres import open_postgresql
 from tests.stage.process import DISQUA, environment, free_port, serving

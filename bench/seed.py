@@ -20,7 +20,8 @@ from sqlalchemy import create_engine
 
 from domain.identity import ConnectorId, Role, TicketId, WorkspaceId, support_address
 from persistence import tables
-from server.app import Parts, utc_now
+from server.app import Parts
+from server.clock import utc_now
 from server.settings import load_settings
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from persistence import migrations
 from persistence.database import Database
 from persistence.encryption import KeyRing
 from persistence.lookups import Ending
-from server.app import utc_now
+from server.clock import utc_now
 from tests.stage.postgres import open_postgresql
 
 if TYPE_CHECKING:

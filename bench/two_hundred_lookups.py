@@ -28,7 +28,7 @@ from bench.usage import cpu_seconds, own_cpu_seconds
 from bench.watchers import Panels, watch
 from domain.identity import email_address
 from domain.lookup import LookupTrigger
-from server.app import utc_now
+from server.clock import utc_now
 from tests.stage.back_door import BackDoor
 from tests.stage.waiting import eventually
 

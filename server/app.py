@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import random
-import socket
-import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -37,14 +33,15 @@ from lookups.request import Dispatch
 from lookups.runner import Runner
 from lookups.sweeper import Sweeper
 from lookups.updates import Updates
-from persistence import migrations
-from persistence.database import Database, UnknownAddress
+from server.clock import utc_now
 from server.console import console_routes
+from server.database import bring_up_to_date, open_database
 from server.health import Health
+from server.listen import MailDoor, mail_address
 from server.metrics import Metrics
 from server.retention import Ages, Retention
 from server.settings import PREFIX, WrongSetting
-from server.tokens import Tokens
+from server.tokens import open_tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -57,24 +54,7 @@ if TYPE_CHECKING:
 
 _GRAPHQL: Final = "/graphql"
 _PATIENCE_WITH_WORKERS = timedelta(seconds=10)
-_PATIENCE_WITH_READERS: Final = timedelta(seconds=60)
-"""After which a connection ends whose other end takes nothing of what was written, although its machine is there."""
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class MailDoor:
-    """Where mail is taken; port 0 takes any free one, and a socket that is open already goes before both."""
-
-    host: str = "127.0.0.1"
-    port: int = 8025
-    lmtp: bool = False
-    listener: socket.socket | None = None
-
-    def open(self) -> socket.socket:
-        """The listening socket."""
-        return self.listener or listen(self.host, self.port, option="--smtp-port")
 
 
 class Parts:
@@ -292,14 +272,6 @@ def _probes(parts: Parts) -> list[Route]:
     ]
 
 
-def open_database(settings: Settings) -> Database:
-    """The database that the settings name; connects when it is first used. Raises WrongSetting where they name none."""
-    try:
-        return Database(settings.async_database_url, settings.key_ring())
-    except UnknownAddress as error:
-        raise WrongSetting(f"{PREFIX}DATABASE_URL: {error}") from None
-
-
 def mail_limits(settings: Settings) -> DoorLimits:
     """What a mail server may take of the door, as far as the operator decides it."""
     return DoorLimits(connections=settings.mail_connections, connections_per_client=settings.mail_connections_per_client)
@@ -317,46 +289,6 @@ def check_redis_address(settings: Settings) -> None:
         raise WrongSetting(f"{PREFIX}REDIS_URL: {error}") from None
 
 
-async def bring_up_to_date(settings: Settings, database: Database) -> None:
-    """See to it that the schema is one we can work with; raises DatabaseAway, and WrongSetting where it is none.
-
-    A file of our own is brought to the newest schema. A server is shared: `disqua migrate` alone changes its schema, and one
-    that is newer than we are is what a rolling restart looks like, for migrations take nothing from the version before.
-    """
-    settings.prepare_data_dir()
-    revision, newest = await database.revision(), migrations.head()
-    if database.embedded:
-        _refuse_newer(revision)
-        await database.migrate()
-    elif revision is None or migrations.is_older(revision):
-        found = "no tables yet" if revision is None else f"schema {revision}, this version needs {newest}"
-        raise WrongSetting(f"the database has {found}: run `disqua migrate`")
-    elif revision != newest:
-        _log.warning("the database has the schema of a newer version", schema=revision, known=newest)
-
-
-async def migrate(settings: Settings, database: Database) -> str:
-    """Bring the database to the newest schema and say what that took; raises as ``bring_up_to_date``."""
-    settings.prepare_data_dir()
-    _refuse_newer(await database.revision())
-    found, newest = await database.migrate(), migrations.head()
-    if found == newest:
-        return f"The database had the newest schema already ({newest})."
-    if found is None:
-        return f"The database was empty and has the newest schema now ({newest})."
-    return f"The database has gone from schema {found} to {newest}, the newest."
-
-
-def _refuse_newer(revision: str | None) -> None:
-    if revision is not None and migrations.is_newer(revision):
-        raise WrongSetting(f"the database has schema {revision} of a newer version; this one knows {migrations.head()} at most")
-
-
-def open_tokens(settings: Settings, database: Database) -> Tokens:
-    """Whoever issues and judges tokens under these settings."""
-    return Tokens(database=database, signing_key=settings.signing_key(), jwks_url=settings.jwks_url, now=utc_now)
-
-
 def ages(settings: Settings) -> Ages:
     """How old the settings let things become."""
 
@@ -364,43 +296,6 @@ def ages(settings: Settings) -> Ages:
         return None if count is None else timedelta(days=count)
 
     return Ages(log=days(settings.log_retention_days), raw_mail=days(settings.raw_mail_retention_days))
-
-
-def listen(host: str, port: int, *, option: str = "--port", patience: timedelta = _PATIENCE_WITH_READERS) -> socket.socket:
-    """A listening socket; raises WrongSetting in one line when it cannot be had.
-
-    ``patience`` is for readers that take nothing: the loop closes no connection before the last byte is taken.
-
-    It does not share its port (SO_REUSEPORT): connections that wait for one of several owners die with it, and a second
-    `disqua serve` started by mistake would take half of the traffic. Processes that serve together share one socket.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        reason = f"is in use; choose another with {option}" if taken else f"cannot be listened on: {error.strerror or error}"
-        message = f"port {port} on {host} {reason}"
-        raise WrongSetting(message) from None
-    if sys.platform == "linux":  # connections inherit it
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience // _MILLISECOND)
-    return listener
-
-
-def mail_address(listener: socket.socket, *, lmtp: bool) -> str:
-    """Where mail is taken, as a URL."""
-    return f"{'lmtp' if lmtp else 'smtp'}://{name_of(listener)}"
-
-
-def name_of(listener: socket.socket) -> str:
-    """Where it listens, as it stands in a URL (RFC 3986, 3.2.2)."""
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if listener.family is socket.AF_INET6 else f"{host}:{port}"
-
-
-def utc_now() -> datetime:
-    """The time, for everything that is handed it."""
-    return datetime.now(UTC)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

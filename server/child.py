@@ -10,8 +10,9 @@ import uvloop
 
 from domain.errors import DomainError
 from persistence.database import DatabaseAway
-from server.app import MailDoor, Parts
+from server.app import Parts
 from server.link import Link
+from server.listen import MailDoor
 from server.logs import set_up_logs
 from server.serve import HARD_STOP, Server, allow_many_sockets, spare_what_lasts
 from server.settings import WrongSetting, load_settings

@@ -16,12 +16,14 @@ from domain.errors import DomainError, InvalidAddress
 from domain.identity import Role, WorkspaceId, email_address, support_address
 from persistence.database import DatabaseAway
 from persistence.encryption import new_key_entry
-from server.app import MailDoor, Parts, bring_up_to_date, open_database, open_tokens, utc_now
-from server.app import migrate as bring_to_newest
+from server.clock import utc_now
 from server.console import warn_if_not_built
+from server.database import bring_up_to_date, open_database
+from server.database import migrate as bring_to_newest
+from server.listen import MailDoor
 from server.logs import set_up_logs
 from server.settings import PREFIX, Settings, WrongSetting, load_settings
-from server.tokens import claims_of
+from server.tokens import claims_of, open_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -90,7 +92,8 @@ def serve(
     if workers > 1:
         _serve_in_several(settings, host, port, mail, workers)
         return
-    from server.serve import serve as run  # noqa: PLC0415 - the other commands start faster without it
+    from server.app import Parts  # noqa: PLC0415 - the other commands start faster without it
+    from server.serve import serve as run  # noqa: PLC0415 - as above
 
     run(Parts(settings), host=host, port=port, mail=mail)
 
@@ -115,7 +118,8 @@ def worker(
     ] = None,
 ) -> None:
     """Run lookups in a process of its own (needs Redis)."""
-    from server.work import work  # noqa: PLC0415 - the other commands start faster without it
+    from server.app import Parts  # noqa: PLC0415 - the other commands start faster without it
+    from server.work import work  # noqa: PLC0415 - as above
 
     settings = _start()
     if settings.redis_url is None:

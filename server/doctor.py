@@ -12,8 +12,11 @@ from domain.errors import DomainError, SecretUnreadable
 from lookups.streams import RedisUnfit, redis_version
 from persistence import migrations
 from persistence.database import DatabaseAway
-from server.app import check_redis_address, listen, open_database, utc_now
+from server.app import check_redis_address
+from server.clock import utc_now
 from server.console import HOW_TO_GET_IT, is_built
+from server.database import open_database
+from server.listen import listen
 from server.settings import Settings, WrongSetting, load_settings
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ import uvloop
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
-from server.app import create_app, listen, name_of
+from server.app import create_app
 from server.http import HTTPProtocol
+from server.listen import listen, name_of
 from server.socket import SocketProtocol
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-    from server.app import MailDoor, Parts
+    from server.app import Parts
+    from server.listen import MailDoor
 
 HARD_STOP: Final = timedelta(seconds=18)
 """The end comes so long after the word to stop, whatever still runs; those who asked for it wait for 20 s."""

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import uvloop
 
-from server.app import bring_up_to_date, listen, mail_address, open_database
+from server.database import bring_up_to_date, open_database
 from server.link import Link
+from server.listen import listen, mail_address
 from server.serve import HARD_STOP, allow_many_sockets, say_where
 from server.tally import Tally
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Coroutine
 
-    from server.app import MailDoor
+    from server.listen import MailDoor
     from server.settings import Settings
 
 _FIRST_PAUSE = timedelta(seconds=0.1)

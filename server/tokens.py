@@ -12,6 +12,7 @@ import structlog
 
 from domain.identity import Principal, Role, WorkspaceId
 from persistence.tables import new_id
+from server.clock import utc_now
 from server.identity_provider import IdentityProvider
 from server.revocations import Revocations
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from persistence.database import Database
+    from server.settings import Settings
 
 _OURS: Final = "HS256"
 _PROVIDERS: Final = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
@@ -162,3 +164,8 @@ def claims_of(token: str) -> dict[str, Any] | None:
         return jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:
         return None
+
+
+def open_tokens(settings: Settings, database: Database) -> Tokens:
+    """Whoever issues and judges tokens under these settings."""
+    return Tokens(database=database, signing_key=settings.signing_key(), jwks_url=settings.jwks_url, now=utc_now)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from server.app import create_worker_app, listen
+from server.app import create_worker_app
+from server.listen import listen
 from server.serve import HARD_STOP, Server, allow_many_sockets, spare_what_lasts
 
 if TYPE_CHECKING:

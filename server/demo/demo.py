@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.live import Live
 
 from domain.identity import Role
-from server.app import MailDoor, Parts
+from server.app import Parts
 from server.console import HOW_TO_GET_IT, is_built
 from server.demo.crm import demo_crm
 from server.demo.screen import Row, draw
 from server.demo.story import COMPANIES, Telling
+from server.listen import MailDoor
 from server.logs import set_up_logs
 from server.serve import Server
 from server.settings import Environment, LogLevel, Settings, load_settings

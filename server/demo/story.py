@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
 from domain.identity import Role, WorkspaceId, support_address
-from server.app import utc_now
+from server.clock import utc_now
 from server.demo.crm import SECRET_HEADER
 from server.demo.front_end import FrontEnd
 

@@ -15,7 +15,7 @@ from compiled.plan import EventPlan, QueryPlan, plan_of
 from domain.identity import Principal, Role
 from graph.context import Context
 from graph.schema import build_schema
-from server.app import utc_now
+from server.clock import utc_now
 from tests.compiled.both import Way, compare, core
 from tests.compiled.documents import Author
 from tests.graph.desk import open_ticket

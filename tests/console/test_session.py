@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from domain.identity import Role
-from server.app import utc_now
+from server.clock import utc_now
 from tests.stage.accessibility import barriers
 
 if TYPE_CHECKING:

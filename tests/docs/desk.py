@@ -18,7 +18,7 @@ from uuid import UUID
 from domain.connector import Connector
 from domain.identity import ConnectorId, TicketId
 from domain.panel import Panel, compose_panel
-from server.app import utc_now
+from server.clock import utc_now
 from tests.stage.crm import response
 from tests.stage.helpdesk import SUPPORT, message
 

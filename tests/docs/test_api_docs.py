@@ -23,7 +23,7 @@ from domain.words import Locale
 from graph.errors import ErrorCode
 from graph.limits import Limits
 from graph.pages import MAX_PAGE
-from server.app import utc_now
+from server.clock import utc_now
 from tests.docs.desk import comparable, panel_of, refusals_in, set_up, shell
 from tests.docs.page import API, GUIDE, Operation, code_in, number_in
 from tests.stage.front_end import NO_TLS, PATIENCE

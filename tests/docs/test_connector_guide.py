@@ -23,7 +23,7 @@ from domain.secret import Secret
 from domain.words import Locale
 from lookups.client import MAX_BODY
 from lookups.signature import Signing
-from server.app import utc_now
+from server.clock import utc_now
 from tests.docs.desk import SECRET, comparable, environment_of_programs, panel_of, refusals_in, set_up, shell
 from tests.docs.page import GUIDE, REPOSITORY, Block, Operation, Row, code_in, number_in
 from tests.stage.crm import response

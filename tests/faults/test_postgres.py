@@ -16,7 +16,7 @@ import pytest
 
 from lookups import updates
 from persistence.database import DatabaseAway
-from server.app import utc_now
+from server.clock import utc_now
 from tests.graph.desk import watches
 from tests.stage.crm import FOUND
 from tests.stage.front_end import NO_TLS

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 
 from domain.identity import Role, email_address
 from domain.ticket import Requester
-from server.app import utc_now
+from server.clock import utc_now
 from tests.stage.front_end import NO_TLS, PATIENCE, FrontEnd
 from tests.stage.helpdesk import CREATE_CONNECTOR, Helpdesk
 

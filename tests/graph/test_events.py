@@ -13,7 +13,7 @@ from graph.context import Context
 from graph.endpoint import Endpoint
 from graph.execution import Execution
 from graph.schema import Schema, build_schema
-from server.app import utc_now
+from server.clock import utc_now
 from tests.graph.desk import PANEL, open_ticket
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from graph.context import Context
 from graph.fast_path import FastPath
 from graph.types import CrmCustomer, CrmPanel
 from persistence.answers import ConnectorStanding
-from server.app import utc_now
+from server.clock import utc_now
 from tests.graph.both_ways import executed
 from tests.graph.desk import PANEL, open_neighbour, open_ticket, tamper, tidy
 from tests.graph.test_mutations import DELETE

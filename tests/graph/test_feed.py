@@ -23,7 +23,7 @@ from graph.feed import Feeds, Follower
 from graph.limits import Limits
 from graph.push import Push
 from lookups.updates import CONNECTORS
-from server.app import utc_now
+from server.clock import utc_now
 from server.socket import SocketProtocol
 from tests.graph.desk import open_ticket, statements, watches
 from tests.stage.back_door import BackDoor

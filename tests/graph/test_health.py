@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from server.app import utc_now
+from server.clock import utc_now
 from tests.graph.desk import open_neighbour, open_ticket, statements, tamper, watches
 from tests.stage.crm import FOUND, response
 from tests.stage.front_end import receive, send

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from domain.identity import Principal, Role
 from graph.context import Context
 from graph.schema import build_schema
-from server.app import utc_now
+from server.clock import utc_now
 from tests.graph.desk import open_ticket, statements, stock, watches
 from tests.stage.front_end import receive, send
 from tests.stage.helpdesk import REFRESH

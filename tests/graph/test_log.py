@@ -12,7 +12,7 @@ from domain.lookup import LookupTrigger
 from graph.pages import MAX_PAGE
 from graph.types import uuid_of
 from lookups.updates import log_topic
-from server.app import utc_now
+from server.clock import utc_now
 from tests.graph.desk import LOOKUP, open_neighbour, open_ticket, statements, watches
 from tests.stage.crm import NOT_FOUND, response
 from tests.stage.front_end import receive

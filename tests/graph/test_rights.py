@@ -16,7 +16,7 @@ from graph.context import Context
 from graph.rights import MayConfigure
 from graph.schema import build_schema
 from graph.types import Connector
-from server.app import utc_now
+from server.clock import utc_now
 from tests.graph.desk import open_neighbour, open_ticket
 from tests.stage.front_end import receive, send
 

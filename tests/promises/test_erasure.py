@@ -14,7 +14,7 @@ from domain.identity import ConnectorId, EmailAddress, Role
 from domain.lookup import LookupTrigger
 from domain.ticket import Requester
 from persistence.lookups import Ending
-from server.app import utc_now
+from server.clock import utc_now
 from tests.stage.back_door import BackDoor
 from tests.stage.helpdesk import REFRESH, WATCH
 from tests.stage.waiting import eventually, in_thread

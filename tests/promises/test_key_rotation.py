@@ -23,7 +23,7 @@ from domain.identity import EmailAddress, WorkspaceId
 from domain.secret import Secret
 from persistence.database import Database
 from persistence.encryption import KeyRing, new_key_entry
-from server.app import utc_now
+from server.clock import utc_now
 from tests.flows.desk import TEST
 from tests.persistence.samples import connect
 from tests.stage.back_door import BackDoor

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from domain.identity import Role
 from graph.rights import MayConfigure
-from server.app import utc_now
+from server.clock import utc_now
 from tests.promises.documents import Place, document, inner_fields_with_ids, places_of_ids, root_fields
 from tests.stage.front_end import FrontEnd, receive, send
 from tests.stage.helpdesk import CREATE_CONNECTOR, Helpdesk

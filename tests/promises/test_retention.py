@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.app import utc_now
+from server.clock import utc_now
 from server.retention import Ages, Retention
 from tests.stage.back_door import BackDoor
 from tests.stage.helpdesk import message

@@ -19,7 +19,7 @@ from domain.identity import EmailAddress, Role
 from domain.lookup import Occasion
 from domain.ticket import Requester
 from lookups.request import request_lookups
-from server.app import utc_now
+from server.clock import utc_now
 from tests.stage.back_door import BackDoor
 from tests.stage.front_end import NO_TLS, PATIENCE, FrontEnd, receive, send
 from tests.stage.helpdesk import SUPPORT, Helpdesk, message, open_helpdesk

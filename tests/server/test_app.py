@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,8 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from server.app import listen
-from tests.stage.front_end import NO_TLS, PATIENCE
+from tests.stage.front_end import NO_TLS
 from tests.stage.helpdesk import open_helpdesk
 from tests.stage.waiting import eventually, in_thread
 
@@ -25,8 +21,6 @@ if TYPE_CHECKING:
     from tests.stage.redis import RedisServer
 
 OURS = "https://desk.example.com"
-MORE_THAN_FITS = 16 * 1024 * 1024
-"""Bytes, into the buffers between two ends of a connection."""
 
 
 @pytest.fixture
@@ -129,22 +123,3 @@ async def test_announcements_travel_over_redis_where_the_operator_names_one(tmp_
     async with open_helpdesk(tmp_path / "data", redis_url=redis_server.url) as helpdesk:
         await eventually(connected)
         assert "disqua-updates" in str(await in_thread(named))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other kernels wait for as long as the reader's machine is there")
-async def test_a_connection_ends_whose_reader_takes_nothing_although_it_is_closed() -> None:
-    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(bytes(MORE_THAN_FITS))
-        writer.close()
-        with pytest.raises(TimeoutError):
-            await writer.wait_closed()
-        lost.set_result(None)
-
-    with listen("127.0.0.1", 0, patience=timedelta(milliseconds=100)) as listener:
-        async with await asyncio.start_server(answer, sock=listener):
-            _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1)
-            async with asyncio.timeout(PATIENCE):
-                await lost
-            writer.transport.abort()

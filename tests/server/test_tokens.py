@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from domain.identity import Principal, Role, WorkspaceId, support_address
-from server.app import open_database, utc_now
+from server.clock import utc_now
+from server.database import open_database
 from server.settings import load_settings
 from server.tokens import MAX_REMEMBERED, Tokens
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from domain.identity import Role, WorkspaceId, support_address
 from lookups.guard import look_up
-from server.app import MailDoor, Parts, utc_now
+from server.app import Parts
+from server.clock import utc_now
+from server.listen import MailDoor
 from server.serve import Server
 from server.settings import load_settings
 from tests.stage.front_end import PATIENCE, FrontEnd
