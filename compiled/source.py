@@ -36,6 +36,7 @@ from strawberry.types.fields.resolver import StrawberryResolver
 
 from compiled.arguments import Arguments
 from compiled.fallback import Uncovered
+from compiled.held import holder
 from compiled.kept import KEPT, Kept, keep, shape_of
 from compiled.leaves import completing, listed, quick, unexpected
 from compiled.lookahead import PlannedNodes
@@ -129,17 +130,18 @@ class Writer:
         ]
         shape = _shape(kind, written)
         keeps = shape is not None and all(issubclass(one, Kept) for one in classes)
+        held = [one.held for one in written if one.held is not None]
         body = _body(list(fields), written)
         self._names[f"classes_{name}"] = classes[0] if len(classes) == 1 else frozenset(classes)
         test = "is not" if len(classes) == 1 else "not in"
         body = [f"if type(o) {test} classes_{name}:", "    raise unexpected(o)", *body]
         self._define(f"def {'fresh_' if keeps else ''}{name}(o, run=None, path=None):  # {kind}", body)
         if keeps and shape is not None:
-            self._keep(name, shape)
-        needs = Written([], any(one.path for one in written), any(one.waits for one in written), shape)
+            self._keep(name, shape, held)
+        needs = Written([], any(one.path for one in written), any(one.waits for one in written), None if held else shape)
         return name, needs
 
-    def _keep(self, name: str, shape: str) -> None:
+    def _keep(self, name: str, shape: str, held: list[str]) -> None:
         self._names[f"shape_{name}"] = shape_of(self._operation.strawberry, shape)
         self._define(
             f"def {name}(o, run, path=None):",
@@ -147,6 +149,7 @@ class Writer:
                 "try:",
                 f"    return o.__dict__[KEPT][shape_{name}]",
                 "except KeyError:",
+                *(f"    if {self._attribute(one)} is None: return fresh_{name}(o, run, path)" for one in held),
                 f"    return keep(o, shape_{name}, fresh_{name})",
                 "except AttributeError:",
                 "    raise unexpected(o) from None",
@@ -164,7 +167,9 @@ class Writer:
         call = self._call(spot, resolver)
         if spot.field.is_async:
             return self._awaited(place, call)
-        return self._awaited_perhaps(place, call) if call.wants_info else self._called(place, call)
+        if call.wants_info:
+            return self._awaited_perhaps(place, call, holder(resolver.wrapped_func))
+        return self._called(place, call)
 
     def _read(self, place: _Place) -> _Field:
         """An attribute."""
@@ -190,18 +195,22 @@ class Writer:
         later = [*call.before, self._later(place, f"partial({resolve})", complete, ", made")]
         return _Field([], "None", later, path=True, waits=True, shape=None)
 
-    def _awaited_perhaps(self, place: _Place, call: Call) -> _Field:
-        """A synchronous resolver that is told of the context, and so may have its value from there, now or later."""
+    def _awaited_perhaps(self, place: _Place, call: Call, held: str | None) -> _Field:
+        """A synchronous resolver that is told of the context, and so may have its value from there, now or later.
+
+        Where the value may be ``held`` by the object, the resolver is asked only if it is not.
+        """
         v, later = place.v, f"later_{place.v}"
         complete, needs = self.function_for(place.spot.return_type, place.details)
+        asking = [*call.before, f"{v} = {call.function}({call.inside})"]
         lines = [
-            *call.before,
-            f"{v} = {call.function}({call.inside})",
+            *([f"{v} = {self._attribute(held)}", f"if {v} is None:", *_indented(asking)] if held else asking),
             f"{later} = {self._later(place, v, complete)} if awaits({v}) else None",
             f"{v} = None if {later} is not None else {complete}({v}, run, {place.path})",
         ]
         placing = [f"if {later} is not None:", f"    {later}.place = made"]
-        return _Field(lines, v, placing, path=True, waits=needs.waits, shape=None)
+        shape = place.shape("", needs) if held else None
+        return _Field(lines, v, placing, path=True, waits=needs.waits, shape=shape, held=held)
 
     def _later(self, place: _Place, awaited: str, complete: str, made: str = "") -> str:
         name = repr(place.spot.response_name)
@@ -308,6 +317,8 @@ class _Field(NamedTuple):
     path: bool
     waits: bool
     shape: str | None
+    held: str | None = None
+    """The attribute without which its rendering depends on more than the object."""
 
 
 class _Place(NamedTuple):

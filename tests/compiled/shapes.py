@@ -15,6 +15,7 @@ import strawberry
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
+from compiled.held import held_in
 from compiled.kept import Kept
 from compiled.lookahead import selects
 
@@ -60,7 +61,10 @@ class Context:
         if number not in self.stamps:
             chance = Random(number)
             inner = [Mark(text=f"mark {n}", colour=chance.choice(list(Colour))) for n in range(number % 3)]
-            self.stamps[number] = Stamp(number=number, at=_moment(chance), marks=inner, first=inner[0] if inner else None)
+            held = [None, inner, ODDITIES[number % len(ODDITIES)]][number % 3]
+            self.stamps[number] = Stamp(
+                number=number, at=_moment(chance), marks=inner, first=inner[0] if inner else None, held=held
+            )
         return self.stamps[number]
 
 
@@ -83,6 +87,7 @@ class Stamp(Kept):
     at: datetime
     marks: list[Mark]
     first: Mark | None
+    held: strawberry.Private[Any]
 
     @strawberry.field
     def shown(self, colour: Colour = Colour.RED, times: int = 1) -> str:
@@ -91,6 +96,18 @@ class Stamp(Kept):
     @strawberry.field
     def told(self, info: Info) -> str:
         return info.field_name
+
+    @strawberry.field
+    @held_in("held")
+    def found(self, info: Info) -> list[Mark | None] | None:
+        marks: list[Mark | None] = [None, *info.context.stamp(self.number + 1).marks]
+
+        async def later() -> list[Mark | None]:
+            return marks
+
+        if self.held is None:
+            return marks if self.number % 2 else later()  # type: ignore[return-value]
+        return self.held  # type: ignore[no-any-return]
 
 
 @strawberry.type

@@ -8,6 +8,7 @@ import orjson
 import strawberry
 from graphql import parse
 
+from compiled.held import held_in
 from compiled.kept import MAX_BYTES, MAX_KEPT, Kept
 from compiled.plan import QueryPlan, plan_of
 
@@ -28,7 +29,37 @@ class Panel(Kept):
 
 
 @strawberry.type
+class Box(Kept):
+    held: strawberry.Private[list[Panel] | None]
+    label: str = "a box"
+
+    @strawberry.field
+    @held_in("held")
+    def panels(self, info: strawberry.Info[Any, Any]) -> list[Panel]:
+        RENDERED.append(info.field_name)
+
+        async def later() -> list[Panel]:
+            return [Panel(name="fetched")]
+
+        return later() if self.held is None else self.held  # type: ignore[return-value]
+
+
+@strawberry.type
+class Shelf(Kept):
+    box: Box
+
+
+@strawberry.type
 class Query:
+    @strawberry.field
+    async def shelf(self, info: strawberry.Info[Any, Any]) -> Shelf:
+        return Shelf(box=info.context)
+
+    @strawberry.field
+    async def box(self, info: strawberry.Info[Any, Any]) -> Box:
+        box: Box = info.context
+        return box
+
     @strawberry.field
     async def panel(self, info: strawberry.Info[Any, Any]) -> Panel:
         panel: Panel = info.context
@@ -40,13 +71,14 @@ RENDERED: list[str] = []
 SCHEMA = strawberry.Schema(Query)
 
 
-async def _show(panel: Panel, text: str, **variables: object) -> tuple[object, list[str]]:
+async def _show(panel: Panel | Box, text: str, **variables: object) -> tuple[object, list[str]]:
     """What a client sees, and whose resolvers had to be asked for it."""
     plan = plan_of(SCHEMA, parse(text), None)
     assert isinstance(plan, QueryPlan)
     RENDERED.clear()
     outcome = await plan.execute(panel, variables)
-    return orjson.loads(orjson.dumps(outcome.data))["panel"], RENDERED.copy()
+    (shown,) = orjson.loads(orjson.dumps(outcome.data)).values()
+    return shown, RENDERED.copy()
 
 
 async def test_a_panel_is_rendered_once_for_all_who_ask_the_same() -> None:
@@ -133,3 +165,26 @@ async def test_what_is_kept_takes_little_more_memory_than_its_bytes() -> None:
         tracemalloc.stop()
 
     assert taken < len(panels) * 1_500
+
+
+async def test_what_an_object_holds_is_kept_with_it_and_nobody_is_asked_for_it() -> None:
+    box, text = Box(held=[Panel(name="A")]), "{ box { label panels { said } } }"
+    shown = {"label": "a box", "panels": [{"said": "A"}]}
+
+    assert await _show(box, text) == (shown, ["A"])
+    assert await _show(box, text) == (shown, [])
+
+
+async def test_what_an_object_does_not_hold_is_asked_for_each_time() -> None:
+    box, text = Box(held=None), "{ box { label panels { name } } }"
+
+    for _ in range(2):
+        assert await _show(box, text) == ({"label": "a box", "panels": [{"name": "fetched"}]}, ["panels"])
+    assert await _show(box, "{ box { label } }") == ({"label": "a box"}, [])
+
+
+async def test_what_holds_an_object_is_not_kept_as_if_that_held_all() -> None:
+    text = "{ shelf { box { panels { name } } } }"
+
+    assert await _show(Box(held=None), text) == ({"box": {"panels": [{"name": "fetched"}]}}, ["panels"])
+    assert await _show(Box(held=[]), text) == ({"box": {"panels": []}}, [])
