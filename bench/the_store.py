@@ -98,7 +98,7 @@ async def standings(shelf: Shelf, way: Open, count: int, turn: int) -> None:
     """The panels' rows of so many tickets."""
     first = turn * count % (_TICKETS - count)
     async with way(shelf.workspace_id) as store:
-        await store.answers.standings([ticket.id for ticket in shelf.tickets[first : first + count]])
+        await store.standings.of([ticket.id for ticket in shelf.tickets[first : first + count]])
 
 
 async def lookup(shelf: Shelf, way: Open, turn: int) -> None:

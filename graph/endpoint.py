@@ -14,7 +14,7 @@ import orjson
 import structlog
 from cross_web import HTTPException
 from graphql import GraphQLError, OperationType, get_operation_ast, parse
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -27,6 +27,7 @@ from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, http_status, tidy_e
 from graph.events import Events
 from graph.execution import Execution
 from graph.fast_path import FastPath
+from graph.http import Arrival, JSONAnswer
 from graph.limits import Limits
 from graph.patience import TookTooLong, within
 from graph.socket import SocketAdapter, SocketHandler
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from cross_web import AsyncHTTPRequestAdapter
+    from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
     from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
     from strawberry.types import ExecutionResult
@@ -109,14 +111,14 @@ class Endpoint(GraphQL[Context, None]):
             return
         context = Context(services=self.services, request_id=new_request_id())
         with suppress(ClientDisconnect):  # whoever went away, or takes nothing any more, needs no answer
-            response = await self._respond(Request(scope, _capped(receive, self.door.limits.body_bytes)), context)
+            response = await self._respond(Arrival(scope, receive, self.door.limits.body_bytes), context)
             response.raw_headers.append((b"x-request-id", context.request_id.encode()))
             if isinstance(response, StreamingResponse):
                 await self._stream(response, scope, receive, send)
             else:
                 await self._patiently(response(scope, receive, send))
 
-    async def _respond(self, request: Request, context: Context) -> Response:
+    async def _respond(self, request: Arrival, context: Context) -> Response | JSONAnswer:
         try:
             context.principal = await self._admit(request)
             return await self._answer(request, context)
@@ -130,11 +132,10 @@ class Endpoint(GraphQL[Context, None]):
             _log.error("internal error", request_id=context.request_id, exc_info=error)
             return self._refuse(500, INTERNAL, context)
 
-    async def _answer(self, request: Request, context: Context) -> Response:
-        answer = await self._fast_path.answer(request, context)
-        execution = Execution.STOCK if answer is None else Execution.COMPILED
-        answer = answer or await self._run(request, context)
-        self.door.executed(execution)
+    async def _answer(self, request: Arrival, context: Context) -> Response | JSONAnswer:
+        quick = await self._fast_path.answer(request, context)
+        answer = quick or await self._run(request.whole(), context)
+        self.door.executed(Execution.STOCK if quick is None else Execution.COMPILED)
         return answer
 
     async def _stream(self, response: StreamingResponse, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,8 +171,8 @@ class Endpoint(GraphQL[Context, None]):
         finally:
             self.door.socket_closed()
 
-    async def _admit(self, request: Request) -> Principal:
-        principal = await self.principal_of(request.headers.get("authorization"))
+    async def _admit(self, request: Arrival) -> Principal:
+        principal = await self.principal_of(request.header(b"authorization"))
         if principal is None:
             raise HTTPException(401, "A valid token is needed: Authorization: Bearer …")
         if not principal.may(Right.ANSWER_TICKETS):
@@ -312,18 +313,3 @@ async def _until(
             task.cancel()
         await asyncio.wait({piece, *over})  # a generator that still runs cannot be closed
         await stream.aclose()
-
-
-def _capped(receive: Receive, most: int) -> Receive:
-    """Refuse a body before it is read whole."""
-    received = 0
-
-    async def receive_capped() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > most:
-            raise HTTPException(413, f"The body may have at most {most:,} bytes.")
-        return message
-
-    return receive_capped

@@ -8,28 +8,25 @@ time that is left.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from starlette.responses import Response
 
 from compiled.plan import Fallback, Outcome, QueryPlan
 from graph.deadline import too_long
 from graph.errors import CodedError, http_status, tidy_error
+from graph.http import JSONAnswer
 from graph.patience import TookTooLong, within
 from graph.scales import holds_fractions, weigh_variables
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from graph.context import Context
+    from graph.http import Arrival
     from graph.limits import Limits
     from graph.schema import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class _Posted:
+class _Posted(NamedTuple):
     """An operation as it was posted."""
 
     query: str
@@ -45,8 +42,8 @@ class FastPath:
         self._limits = limits
         self._seconds = limits.duration.total_seconds()
 
-    async def answer(self, request: Request, context: Context) -> Response | None:
-        """The answer to a request that has been admitted; None leaves it to the stock way, with its body read."""
+    async def answer(self, request: Arrival, context: Context) -> JSONAnswer | None:
+        """The answer to a request that has been admitted; None leaves it to the stock way."""
         posted = _posted(await request.body()) if _is_plain(request) else None
         plan = self._schema.plan(posted.query, posted.operation_name) if posted else None
         if posted is None or not isinstance(plan, QueryPlan):
@@ -66,17 +63,18 @@ class FastPath:
         finally:
             context.spent = time.monotonic() - began
 
-    def _response(self, outcome: Outcome, context: Context) -> Response:
+    def _response(self, outcome: Outcome, context: Context) -> JSONAnswer:
         answer: dict[str, Any] = {"data": outcome.data}
-        if outcome.errors:
-            tidied = [tidy_error(error, context.request_id, production=True) for error in outcome.errors]
-            answer["errors"] = [error.formatted for error in tidied]
-        return Response(orjson.dumps(answer), http_status(answer), media_type="application/json")
+        if not outcome.errors:
+            return JSONAnswer(orjson.dumps(answer), 200)
+        tidied = [tidy_error(error, context.request_id, production=True) for error in outcome.errors]
+        answer["errors"] = [error.formatted for error in tidied]
+        return JSONAnswer(orjson.dumps(answer), http_status(answer))
 
 
-def _is_plain(request: Request) -> bool:
-    content_type = request.headers.get("content-type", "").partition(";")[0]
-    return content_type == "application/json" and "event-stream" not in request.headers.get("accept", "")
+def _is_plain(request: Arrival) -> bool:
+    content_type = (request.header(b"content-type") or "").partition(";")[0]
+    return content_type == "application/json" and "event-stream" not in (request.header(b"accept") or "")
 
 
 def _posted(body: bytes) -> _Posted | None:

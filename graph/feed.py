@@ -65,7 +65,7 @@ class Feeds:
 
         async def panels() -> list[CrmPanel]:
             async with self._database.glancing(subject.workspace_id) as store:
-                standings = await store.answers.standings([subject.ticket_id])
+                standings = await store.standings.of([subject.ticket_id])
             return self._panels.of(subject.ticket_id, standings[subject.ticket_id])
 
         return await read_again(self._database, panels)

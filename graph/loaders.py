@@ -57,7 +57,7 @@ class Loaders:
 
     async def _load_panels(self, ticket_ids: list[TicketId]) -> list[list[CrmPanel]]:
         async with self._context.services.database.glancing(self._context.workspace_id) as store:
-            standings = await store.answers.standings(ticket_ids)
+            standings = await store.standings.of(ticket_ids)
         return [self._context.services.panels.of(ticket_id, standings[ticket_id]) for ticket_id in ticket_ids]
 
     async def _load_track_records(self, connector_ids: list[ConnectorId]) -> list[TrackRecord]:

@@ -171,7 +171,7 @@ class Mutation:
             requested = await request_lookups(
                 store, ticket, Occasion.REFRESH_ASKED, now=services.now(), only=ConnectorId(only) if only else None
             )
-            standings = (await store.answers.standings([ticket.id]))[ticket.id]
+            standings = (await store.standings.of([ticket.id]))[ticket.id]
             asked = tuple(
                 NamedConnector(known.connector.id, known.connector.name)
                 for known in standings

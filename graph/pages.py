@@ -55,9 +55,13 @@ class Connection(Generic[Node]):
     @classmethod
     def of(cls, nodes: Sequence[Node], keys: Sequence[object], first: int) -> Connection[Node]:
         """The page of ``first`` nodes out of up to one more; ``keys`` are what the list is sorted by."""
-        page = list(nodes[:first])
-        end_cursor = _cursor(keys[len(page) - 1]) if page else None
-        return cls(keys=keys, nodes=page, page_info=PageInfo(has_next_page=len(nodes) > first, end_cursor=end_cursor))
+        return cls.page(list(nodes[:first]), keys[:first], more=len(nodes) > first)
+
+    @classmethod
+    def page(cls, nodes: list[Node], keys: Sequence[object], *, more: bool) -> Connection[Node]:
+        """All of one page, and whether there are ``more``."""
+        end_cursor = _cursor(keys[-1]) if keys else None
+        return cls(keys=keys, nodes=nodes, page_info=PageInfo(has_next_page=more, end_cursor=end_cursor))
 
 
 def check_first(first: int, *, argument: str = "first") -> int:

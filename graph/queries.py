@@ -8,7 +8,6 @@ import strawberry
 import structlog
 
 from compiled.lookahead import selects
-from domain import ticket
 from domain.errors import InvalidAddress
 from domain.identity import ConnectorId, TicketId, email_address
 from domain.lookup import Occasion
@@ -19,8 +18,8 @@ from graph.pages import After, Connection, First, check_first, number_after
 from graph.rights import MayConfigure
 from graph.types import Connector, Role, Ticket, Viewer, Workspace, uuid_of
 from lookups.request import request_lookups, wanted
-from persistence.answers import ConnectorStanding
 from persistence.database import DatabaseAway
+from persistence.standings import KnownTicket
 
 _log = structlog.get_logger(__name__)
 
@@ -60,13 +59,12 @@ class Query:
             return None
         context = info.context
         async with context.services.database.glancing(context.workspace_id) as store:
-            known = await store.answers.of(TicketId(ticket_id))
+            known = await store.standings.ticket(TicketId(ticket_id))
         if known is None:
             return None
-        found, standings = known
-        if wanted(standings, Occasion.TICKET_VIEWED, context.services.now()):
-            standings = await _request_view(context, found) or standings
-        return Ticket.of(found, panels=context.services.panels.of(found.id, standings))
+        if wanted(known.standings, Occasion.TICKET_VIEWED, context.services.now()):
+            known = await _request_view(context, known)
+        return context.services.panels.ticket(known)
 
     @strawberry.field(description="The tickets, newest first.")
     async def tickets(
@@ -89,13 +87,14 @@ class Query:
             requester = None if requester_email is None else email_address(requester_email)
         except InvalidAddress:
             return Connection.of([], [], first)
-        async with info.context.services.database.glancing(info.context.workspace_id) as store:
+        services = info.context.services
+        with_panels = selects(info, "crmPanels")
+        async with services.database.glancing(info.context.workspace_id) as store:
+            if with_panels:
+                page, more = await store.standings.newest(first, before=before, requester=requester)
+                return Connection.page([*map(services.panels.ticket, page)], [one.ticket.number for one in page], more=more)
             found = await store.tickets.newest(first + 1, before=before, requester=requester)
-            page = [ticket.id for ticket in found[:first]] if selects(info, "crmPanels") else []
-            standings = await store.answers.standings(page) if page else {}
-        made = info.context.services.panels
-        tickets = [Ticket.of(one, panels=made.of(one.id, standings[one.id]) if one.id in standings else None) for one in found]
-        return Connection.of(tickets, [one.number for one in found], first)
+        return Connection.of([*map(Ticket.of, found)], [one.number for one in found], first)
 
     @strawberry.field(permission_classes=[MayConfigure], description="One connector; null when it is unknown. For admins.")
     async def connector(
@@ -124,18 +123,18 @@ class Query:
     )
 
 
-async def _request_view(context: Context, viewed: ticket.Ticket) -> list[ConnectorStanding]:
+async def _request_view(context: Context, viewed: KnownTicket) -> KnownTicket:
     """Start what viewing calls for, and tell what stood at its commit: an endpoint may answer before anything else is read.
 
     A ticket that can be read is shown even when nothing can be written.
     """
-    services = context.services
+    services, ticket = context.services, viewed.ticket
     try:
         async with services.database.workspace(context.workspace_id) as store:
-            requested = await request_lookups(store, viewed, Occasion.TICKET_VIEWED, now=services.now())
-            standings = (await store.answers.standings([viewed.id]))[viewed.id]
+            requested = await request_lookups(store, ticket, Occasion.TICKET_VIEWED, now=services.now())
+            known = await store.standings.ticket(ticket.id)
     except DatabaseAway:
-        _log.warning("no lookup on viewing: the database takes no writes", ticket_id=str(viewed.id))
-        return []
+        _log.warning("no lookup on viewing: the database takes no writes", ticket_id=str(ticket.id))
+        return viewed
     await services.dispatch.send(requested)
-    return standings
+    return known or viewed

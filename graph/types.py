@@ -9,6 +9,7 @@ from uuid import UUID
 
 import strawberry
 
+from compiled.held import held_in
 from compiled.kept import Kept
 from domain import answer, connector, lookup, ticket
 from domain.answer import BadgeColor
@@ -312,7 +313,7 @@ class CrmPanel(Kept):
 
 
 @strawberry.type(description="A conversation that began with a mail to a support address, or that an agent opened.")
-class Ticket:
+class Ticket(Kept):
     """A ticket with its messages and panels."""
 
     source: strawberry.Private[ticket.Ticket]
@@ -336,6 +337,7 @@ class Ticket:
         description="One panel for each enabled connector, in panel order. Reading them never waits for an endpoint. "
         "Empty for a bounce and without a requester."
     )
+    @held_in("panels")
     def crm_panels(self, info: Info) -> list[CrmPanel]:
         """The panels as they stand; those that whoever read the ticket has read with it need no waiting."""
         loaded: Any = info.context.loaders.panels.load(self.source.id) if self.panels is None else self.panels

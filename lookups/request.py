@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from domain.ticket import Ticket
     from lookups.queue import Queue
     from lookups.updates import Updates
-    from persistence.answers import ConnectorStanding
+    from persistence.standings import ConnectorStanding
     from persistence.store import WorkspaceStore
 
 
@@ -48,7 +48,7 @@ async def request_lookups(
 
     A paused endpoint's probe is given away in this transaction, beside which nobody writes in the workspace: there is one.
     """
-    standings = (await store.answers.standings([ticket.id]))[ticket.id]
+    standings = (await store.standings.of([ticket.id]))[ticket.id]
     connectors = [known.connector for known in wanted(standings, occasion, now) if only in {None, known.connector.id}]
     if ticket.requester is not None:
         for connector in connectors:

@@ -91,14 +91,16 @@ class Database:
         statements run in the event loop's thread. One whose statements concern many rows or megabytes says ``at_length``.
         """
         writing = self._server.writing(workspace_id, power_safe=power_safe, at_length=at_length)
-        async with _telling(), writing as connection:
-            yield self._store(connection, workspace_id)
+        with _Telling():
+            async with writing as connection:
+                yield self._store(connection, workspace_id)
 
     @asynccontextmanager
     async def reading(self, workspace_id: WorkspaceId) -> AsyncIterator[WorkspaceStore]:
         """One snapshot of one workspace, for reading only."""
-        async with _telling(), self._server.reading(workspace_id) as connection:
-            yield self._store(connection, workspace_id)
+        with _Telling():
+            async with self._server.reading(workspace_id) as connection:
+                yield self._store(connection, workspace_id)
 
     @asynccontextmanager
     async def glancing(self, workspace_id: WorkspaceId) -> AsyncIterator[WorkspaceStore]:
@@ -106,8 +108,9 @@ class Database:
 
         On SQLite they are read in the event loop's own thread, which costs a tenth and makes all others wait meanwhile.
         """
-        async with _telling(), self._server.glancing(workspace_id) as connection:
-            yield self._store(connection, workspace_id)
+        with _Telling():
+            async with self._server.glancing(workspace_id) as connection:
+                yield self._store(connection, workspace_id)
 
     @asynccontextmanager
     async def operator(self) -> AsyncIterator[OperatorStore]:
@@ -118,14 +121,16 @@ class Database:
     @asynccontextmanager
     async def operator_reading(self) -> AsyncIterator[OperatorStore]:
         """One snapshot over all workspaces, for reading only: for the sweeper and the command line."""
-        async with _telling(), self._server.reading(None) as connection:
-            yield OperatorStore(connection, self._keys)
+        with _Telling():
+            async with self._server.reading(None) as connection:
+                yield OperatorStore(connection, self._keys)
 
     @asynccontextmanager
     async def operator_glancing(self) -> AsyncIterator[OperatorStore]:
         """The same as ``glancing`` is for one workspace: for the doors, which ask for one row by its index."""
-        async with _telling(), self._server.glancing(None) as connection:
-            yield OperatorStore(connection, self._keys)
+        with _Telling():
+            async with self._server.glancing(None) as connection:
+                yield OperatorStore(connection, self._keys)
 
     async def ping(self) -> None:
         """Raise DatabaseAway unless the database answers."""
@@ -178,16 +183,15 @@ class Database:
 
     async def _scrub(self) -> None:
         for _ in range(_SCRUBS):
-            with suppress(DatabaseAway):
-                async with _telling():
-                    if await self._server.scrub():
-                        return
+            with suppress(DatabaseAway), _Telling():
+                if await self._server.scrub():
+                    return
             await asyncio.sleep(_SCRUB_AGAIN_SECONDS)
         _log.warning("what was erased may stay in the database's journal until it is written back")
 
     async def walls_tenants(self) -> bool:
         """Whether the database itself, too, keeps the workspaces apart, where it can at all."""
-        async with _telling():
+        with _Telling():
             return await self._server.walls_tenants()
 
     async def close(self) -> None:
@@ -198,13 +202,15 @@ class Database:
 
     @asynccontextmanager
     async def _operating(self, *away: str) -> AsyncIterator[AsyncConnection | UncancelledConnection]:
-        async with _telling(away or _AWAY), self._server.operating() as connection:
-            yield connection
+        with _Telling(away or _AWAY):
+            async with self._server.operating() as connection:
+                yield connection
 
     @asynccontextmanager
     async def _looking(self, *away: str) -> AsyncIterator[AsyncConnection | UncancelledConnection]:
-        async with _telling(away or _AWAY), self._server.looking() as connection:
-            yield connection
+        with _Telling(away or _AWAY):
+            async with self._server.looking() as connection:
+                yield connection
 
 
 def _parsed(url: str) -> URL:
@@ -214,14 +220,22 @@ def _parsed(url: str) -> URL:
         raise UnknownAddress("it must be postgresql://user:password@host:port/database, with %40 for @ in a password") from None
 
 
-@asynccontextmanager
-async def _telling(away: tuple[str, ...] = _AWAY) -> AsyncIterator[None]:
-    """Tell whatever means that the database is away by that one name; ``away`` are the codes of PostgreSQL that do."""
-    try:
-        yield
-    except (exc.DBAPIError, exc.TimeoutError, OSError) as error:
-        if isinstance(error, exc.DBAPIError) and _is_fault(error, away):
-            raise
+class _Telling:
+    """Tells whatever means that the database is away by that one name; ``away`` are the codes of PostgreSQL that do."""
+
+    __slots__ = ("_away",)
+
+    def __init__(self, away: tuple[str, ...] = _AWAY) -> None:
+        self._away = away
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None or not isinstance(error, exc.DBAPIError | exc.TimeoutError | OSError):
+            return
+        if isinstance(error, exc.DBAPIError) and _is_fault(error, self._away):
+            return
         raise DatabaseAway(_reason(error)) from error
 
 

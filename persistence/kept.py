@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from persistence.answers import KeptStandings
+from persistence.standings import KeptStandings
 from persistence.tickets import KeptTickets
 
 if TYPE_CHECKING:
@@ -16,4 +16,4 @@ class Kept:
 
     def __init__(self, dialect: Dialect) -> None:
         self.tickets = KeptTickets(dialect)
-        self.standings = KeptStandings(dialect)
+        self.standings = KeptStandings(dialect, self.tickets)

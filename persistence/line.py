@@ -58,11 +58,11 @@ class Line:
         try:
             if prepared.brings_rows:
                 rows = await self._driver.fetch(text, *values)
-                return QuickRows([*map(prepared.make_row, rows)], len(rows))
+                return QuickRows(rows, prepared.make_row, len(rows))
             done = await self._driver.execute(text, *values)
         except _ERRORS as error:
             self._raise_as_the_engine(error, text)
-        return QuickRows([], _changed(done))
+        return QuickRows([], tuple, _changed(done))
 
     async def say(self, text: str) -> str:
         """Send statements that have no values, in one round trip; what the server says it did by the last."""

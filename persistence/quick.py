@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Dialect, Engine, Executable
 
+    from persistence.connection import Rows
     from persistence.prepared import Statements
 
 
@@ -43,41 +44,46 @@ class QuickConnection:
             rows = cursor.fetchall()
         except sqlite3.Error as error:
             raise as_told_by_the_engine(error, text) from error
-        return QuickRows([*map(prepared.make_row, rows)], cursor.rowcount)
+        return QuickRows(rows, prepared.make_row, cursor.rowcount)
 
 
 class QuickRows:
-    """What a statement brought."""
+    """What a statement brought; made into rows with an attribute for each column where they are asked for as such."""
 
-    __slots__ = ("_rows", "rowcount")
+    __slots__ = ("_make", "_returned", "rowcount")
 
-    def __init__(self, rows: Sequence[Any], rowcount: int) -> None:
-        self._rows = rows
+    def __init__(self, returned: Sequence[Sequence[Any]], make: Callable[[Sequence[Any]], Any], rowcount: int) -> None:
+        self._returned = returned
+        self._make = make
         self.rowcount = rowcount
         """How many rows were changed."""
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._rows)
+        return map(self._make, self._returned)
+
+    def tuples(self) -> list[tuple[Any, ...]]:
+        """Every row as the driver returned it, without attributes."""
+        return [*map(tuple, self._returned)]
 
     def all(self) -> Sequence[Any]:
         """Every row."""
-        return self._rows
+        return [*self]
 
     def first(self) -> Any:  # noqa: ANN401 - a row is what its statement asked for
         """The first row, None where there is none."""
-        return self._rows[0] if self._rows else None
+        return next(iter(self), None)
 
     def one(self) -> Any:  # noqa: ANN401
         """The only row; raises NoResultFound or MultipleResultsFound."""
-        if not self._rows:
+        if not self._returned:
             raise NoResultFound("no row was found when one was required")
-        if len(self._rows) > 1:
+        if len(self._returned) > 1:
             raise MultipleResultsFound("multiple rows were found when exactly one was required")
-        return self._rows[0]
+        return self.first()
 
     def scalar(self) -> Any:  # noqa: ANN401
         """The first column of the first row, None where there is none."""
-        return self._rows[0][0] if self._rows else None
+        return self.first()[0] if self._returned else None
 
     def scalar_one(self) -> Any:  # noqa: ANN401
         """The first column of the only row."""
@@ -85,7 +91,12 @@ class QuickRows:
 
     def scalars(self) -> Iterator[Any]:
         """The first column of every row."""
-        return (row[0] for row in self._rows)
+        return (row[0] for row in self)
+
+
+def tuples(rows: Rows) -> list[tuple[Any, ...]]:
+    """Every row of any connection's as a plain tuple; at no cost where nobody has made more of them yet."""
+    return rows.tuples() if isinstance(rows, QuickRows) else [*map(tuple, rows)]
 
 
 def as_told_by_the_engine(error: sqlite3.Error, text: str | None = None) -> Exception:

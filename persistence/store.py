@@ -13,6 +13,7 @@ from persistence.lookups import LookupStore, OpenLookups
 from persistence.messages import MessageStore
 from persistence.requesters import RequesterStore
 from persistence.revocations import RevocationList
+from persistence.standings import StandingStore
 from persistence.tickets import TicketStore
 from persistence.workspaces import WorkspaceDirectory
 
@@ -24,24 +25,72 @@ if TYPE_CHECKING:
 
 
 class WorkspaceStore:
-    """Everything of one workspace, in one transaction: no query of these can forget the tenant."""
+    """Everything of one workspace, in one transaction: no query of these can forget the tenant.
+
+    A store is made where it is asked for: few transactions need more than one.
+    """
+
+    __slots__ = ("_connection", "_kept", "_keys", "workspace_id")
 
     def __init__(self, connection: Connection, workspace_id: WorkspaceId, keys: KeyRing, kept: Kept) -> None:
         self.workspace_id = workspace_id
-        self._directory = WorkspaceDirectory(connection)
-        self.tickets = TicketStore(connection, workspace_id, kept.tickets)
-        self.messages = MessageStore(connection, workspace_id)
-        self.connectors = ConnectorStore(connection, workspace_id, keys)
-        self.credentials = CredentialStore(connection, workspace_id, keys)
-        self.lookups = LookupStore(connection, workspace_id)
-        self.answers = AnswerStore(connection, workspace_id, kept)
-        self.requesters = RequesterStore(connection, workspace_id)
-        self.audit = AuditStore(connection, workspace_id)
-        self.aging = AgingStore(connection, workspace_id)
+        self._connection = connection
+        self._keys = keys
+        self._kept = kept
+
+    @property
+    def tickets(self) -> TicketStore:
+        """The tickets."""
+        return TicketStore(self._connection, self.workspace_id, self._kept.tickets)
+
+    @property
+    def messages(self) -> MessageStore:
+        """Their messages."""
+        return MessageStore(self._connection, self.workspace_id)
+
+    @property
+    def connectors(self) -> ConnectorStore:
+        """The connectors."""
+        return ConnectorStore(self._connection, self.workspace_id, self._keys)
+
+    @property
+    def credentials(self) -> CredentialStore:
+        """Their secrets and signing keys."""
+        return CredentialStore(self._connection, self.workspace_id, self._keys)
+
+    @property
+    def lookups(self) -> LookupStore:
+        """The lookups."""
+        return LookupStore(self._connection, self.workspace_id)
+
+    @property
+    def answers(self) -> AnswerStore:
+        """What endpoints said."""
+        return AnswerStore(self._connection, self.workspace_id)
+
+    @property
+    def standings(self) -> StandingStore:
+        """What is known of tickets."""
+        return StandingStore(self._connection, self.workspace_id, self._kept)
+
+    @property
+    def requesters(self) -> RequesterStore:
+        """Who wrote."""
+        return RequesterStore(self._connection, self.workspace_id)
+
+    @property
+    def audit(self) -> AuditStore:
+        """Who changed what."""
+        return AuditStore(self._connection, self.workspace_id)
+
+    @property
+    def aging(self) -> AgingStore:
+        """What is old."""
+        return AgingStore(self._connection, self.workspace_id)
 
     async def suspended(self) -> bool:
         """Whether the workspace's doors are shut."""
-        return await self._directory.is_suspended(self.workspace_id)
+        return await WorkspaceDirectory(self._connection).is_suspended(self.workspace_id)
 
 
 class OperatorStore:

@@ -79,7 +79,7 @@ class TicketStore:
         """Up to ``count`` tickets, newest first, with numbers below ``before``; of one requester, where one is named."""
         narrowed = {"before": before, "requester": requester}
         values = {name: value for name, value in narrowed.items() if value is not None}
-        statement = _newest(before="before" in values, requester="requester" in values)
+        statement = newest(before="before" in values, requester="requester" in values)
         rows = await self._connection.execute(statement, {"workspace": self._workspace_id, "count": count, **values})
         return [self._kept.ticket(tuple(row)) for row in rows]
 
@@ -118,7 +118,8 @@ _NEXT_NUMBER = (
 
 
 @cache
-def _newest(*, before: bool, requester: bool) -> Select[Any]:
+def newest(*, before: bool, requester: bool) -> Select[Any]:
+    """Up to ``count`` rows of a ``workspace``'s tickets, newest first; its parameters are those of ``TicketStore.newest``."""
     statement = _AS_RETURNED.where(tickets.c.workspace_id == _WORKSPACE)
     if requester:
         statement = statement.where(tickets.c.requester_email == bindparam("requester", type_=tickets.c.requester_email.type))

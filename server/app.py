@@ -13,11 +13,13 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from domain.connector import EndpointPolicy
 from graph.context import Services
 from graph.endpoint import Door, Endpoint
 from graph.feed import Feeds
+from graph.http import header
 from graph.panels import Panels
 from graph.schema import build_schema
 from inbox import smtp
@@ -212,7 +214,7 @@ class App(Starlette):
             "allow_headers": ["Authorization", "Content-Type"],
             "expose_headers": ["X-Request-Id"],
         }
-        super().__init__(middleware=[Middleware(CORSMiddleware, **cors)], **options)
+        super().__init__(middleware=[Middleware(ProxyHeadersMiddleware), Middleware(CORSMiddleware, **cors)], **options)
         self._graphql = graphql
         self._graphql_for_pages = CORSMiddleware(graphql, **cors)
 
@@ -220,7 +222,7 @@ class App(Starlette):
         """Serve one request, one socket, or the whole life of the application."""
         if scope["type"] == "lifespan" or scope["path"] != _GRAPHQL:
             await super().__call__(scope, receive, send)
-        elif scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):  # from a page of a browser
+        elif scope["type"] == "http" and header(scope, b"origin"):  # from a page of a browser
             await self._graphql_for_pages(scope, receive, send)
         else:
             await self._graphql(scope, receive, send)

@@ -66,6 +66,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # only a redirect needs them: the application reads them for its pages
                 ws_max_size=parts.limits.frame_bytes,
                 ws_per_message_deflate=False,
                 http=HTTPProtocol,

@@ -41,7 +41,7 @@ async def panel_of(endpoint: Endpoint, helpdesk: Helpdesk) -> CrmPanel:
     await open_ticket(helpdesk.agent)
     async with endpoint.services.database.glancing(helpdesk.workspace_id) as store:
         (ticket,) = await store.tickets.opened_after(0, limit=1)
-        standings = await store.answers.standings([ticket.id])
+        standings = await store.standings.of([ticket.id])
     (panel,) = endpoint.services.panels.of(ticket.id, standings[ticket.id])
     return panel
 

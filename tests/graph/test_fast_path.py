@@ -14,14 +14,14 @@ from uuid import uuid4
 import jwt
 import orjson
 import pytest
-from starlette.requests import Request
 from structlog.testing import capture_logs
 
 from domain.identity import Principal, Role
 from graph.context import Context
 from graph.fast_path import FastPath
-from graph.types import CrmCustomer, CrmPanel
-from persistence.answers import ConnectorStanding
+from graph.http import Arrival
+from graph.types import CrmCustomer, CrmPanel, Ticket
+from persistence.standings import ConnectorStanding, KnownTicket
 from server.clock import utc_now
 from tests.graph.both_ways import executed
 from tests.graph.desk import PANEL, open_neighbour, open_ticket, tamper, tidy
@@ -250,9 +250,11 @@ async def test_a_panel_is_kept_without_the_customer_that_its_bytes_tell_of(desk:
 
 
 def in_memory(name: str, *kinds: type) -> bool:
-    """Whether a panel, or what panels are made of, still holds the name."""
+    """Whether a panel or a ticket, or what those are made of, or what they were rendered to, still holds the name."""
     gc.collect()
-    return any(name in repr(one) for one in gc.get_objects() if isinstance(one, kinds or (ConnectorStanding, CrmPanel)))
+    kinds = kinds or (ConnectorStanding, KnownTicket, CrmPanel, Ticket)
+    held = [one for one in gc.get_objects() if isinstance(one, kinds)]
+    return any(name in repr(one) or name in repr(getattr(one, "__dict__", "")) for one in held)
 
 
 # Over a socket every query goes the stock way.
@@ -288,10 +290,10 @@ async def test_what_is_given_up_here_has_the_time_that_is_left(helpdesk: Helpdes
     assert [(error.extensions or {})["code"] for error in late.errors or ()] == ["LIMIT_EXCEEDED"]
 
 
-def posted(query: str) -> Request:
+def posted(query: str) -> Arrival:
     """A request as it reaches the fast path."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": orjson.dumps({"query": query}), "more_body": False}
 
-    return Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
+    return Arrival({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive, most=1_000)

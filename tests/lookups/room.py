@@ -109,7 +109,7 @@ class Room:
     async def standing(self, ticket: Ticket, connector: Connector) -> Standing:
         """What is known of (connector, requester)."""
         async with self.database.reading(ticket.workspace_id) as store:
-            standings = (await store.answers.standings([ticket.id]))[ticket.id]
+            standings = (await store.standings.of([ticket.id]))[ticket.id]
         (standing,) = [known.standing for known in standings if known.connector.id == connector.id]
         return standing
 

@@ -32,13 +32,14 @@ from tests.persistence.samples import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from domain.audit import AuditEntryId
     from domain.connector import Connector
     from domain.identity import MessageId
     from domain.ticket import InboundEmail, Ticket
     from persistence.lookups import Claim
+    from persistence.standings import KnownTicket
     from persistence.store import WorkspaceStore
 
 STRANGER = EmailAddress("nobody.asked@firma.cz")
@@ -91,6 +92,12 @@ async def some_of_everything(store: WorkspaceStore) -> Rows:
         claim=claim,
         audited=entry.id,
     )
+
+
+async def page_of(newest: Awaitable[tuple[Sequence[KnownTicket], bool]]) -> Sequence[KnownTicket]:
+    """The page without whether another follows."""
+    page, _ = await newest
+    return page
 
 
 CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
@@ -158,9 +165,15 @@ CALLS: dict[str, Callable[[WorkspaceStore, Rows], Awaitable[object]]] = {
     "audit.add": lambda store, _: store.audit.add(ADMIN, DEED, NOW),
     "audit.newest": lambda store, _: store.audit.newest(PAGE),
     "audit.newest (next page)": lambda store, rows: store.audit.newest(PAGE, before=rows.audited),
-    "answers.of": lambda store, rows: store.answers.of(rows.ticket.id),
-    "answers.standings": lambda store, rows: store.answers.standings([rows.ticket.id]),
-    "answers.standings (of many)": lambda store, rows: store.answers.standings([rows.ticket.id] * 100),
+    "standings.ticket": lambda store, rows: store.standings.ticket(rows.ticket.id),
+    "standings.newest": lambda store, _: page_of(store.standings.newest(PAGE)),
+    "standings.newest (next page)": lambda store, _: page_of(store.standings.newest(PAGE, before=PAGE)),
+    "standings.newest (of a requester)": lambda store, _: page_of(store.standings.newest(PAGE, requester=JAN)),
+    "standings.newest (of a requester, next page)": lambda store, _: page_of(
+        store.standings.newest(PAGE, before=PAGE, requester=JAN)
+    ),
+    "standings.of": lambda store, rows: store.standings.of([rows.ticket.id]),
+    "standings.of (of many)": lambda store, rows: store.standings.of([rows.ticket.id] * 100),
     "answers.record": lambda store, rows: store.answers.record(rows.connector.id, STRANGER, NOT_FOUND, NOW),
     "answers.record (again)": lambda store, rows: store.answers.record(rows.connector.id, JAN, NOT_FOUND, NOW),
     "answers.forget_failures": lambda store, rows: store.answers.forget_failures(rows.connector.id),

@@ -107,7 +107,7 @@ async def test_health_comes_back_as_it_was_saved_wherever_a_connector_is_read(
         sick = replace(added, health=health)
         assert await store.connectors.get(added.id) == sick
         assert await store.connectors.all() == [sick, bystander]
-        assert [known.connector for known in (await store.answers.standings([ticket.id]))[ticket.id]] == [sick, bystander]
+        assert [known.connector for known in (await store.standings.of([ticket.id]))[ticket.id]] == [sick, bystander]
 
 
 async def test_saved_settings_leave_the_health_alone(database: Database, workspace_id: WorkspaceId) -> None:

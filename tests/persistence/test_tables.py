@@ -58,6 +58,10 @@ async def test_no_statement_of_a_workspace_reads_a_whole_table(
         "audit.newest",
         "audit.newest (next page)",
         "lookups.newest",
+        "standings.newest",
+        "standings.newest (next page)",
+        "standings.newest (of a requester)",
+        "standings.newest (of a requester, next page)",
         "tickets.newest",
         "tickets.newest (next page)",
         "tickets.newest (of a requester)",
@@ -138,8 +142,8 @@ async def test_a_page_of_tickets_is_found_by_its_ids_however_many_there_are(
         page = [(await open_ticket(store, EmailAddress(f"{number}@firma.cz"))).id for number in range(30)]
     async with database.glancing(workspace_id) as store:
         statements.seen.clear()
-        await store.answers.of(page[0])
-        await store.answers.standings(page)
+        await store.standings.ticket(page[0])
+        await store.standings.of(page)
         await store.messages.of_tickets(page, 10)
 
     steps = [step for step in plans(file, statements) if "SEARCH tickets" in step or "SEARCH messages" in step]
