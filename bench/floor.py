@@ -29,12 +29,10 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
 _TICKET = "SELECT id, subject, requester_email, requester_name FROM ticket WHERE "
-_ONE = _TICKET + "id = {0} AND workspace_id = {1}"
-_LIST = _TICKET + "workspace_id = {0} ORDER BY number DESC LIMIT {1}"
 _PANELS = """
 SELECT p.ticket_id, p.id, p.status, c.name, p.badge_text, p.badge_color, p.customer_id, p.customer_name, p.deep_link, p.fields,
        p.fetched_at, p.stale
-FROM panel p JOIN connector c ON c.id = p.connector_id WHERE p.ticket_id {0} ORDER BY p.ticket_id, c.position
+FROM panel p JOIN connector c ON c.id = p.connector_id WHERE p.ticket_id {0} ORDER BY p.ticket_id, p.position
 """
 _FIRST = 20
 _KEY = os.environ["DISQUA_TOKEN_KEY"]
@@ -52,34 +50,41 @@ class _Rows(Protocol):
 class _SQLite:
     """Short indexed reads in the event loop's own thread."""
 
+    ONE = _TICKET + "id = ? AND workspace_id = ?"
+    LIST = _TICKET + "workspace_id = ? ORDER BY number DESC LIMIT ?"
+    PANELS = _PANELS.format("IN (SELECT value FROM json_each(?))")
+
     def __init__(self, file: str) -> None:
         self._connection = sqlite3.connect(file)
 
     async def one(self, ticket_id: str, workspace: str) -> Sequence[Any]:
-        return self._connection.execute(_ONE.format("?", "?"), (ticket_id, workspace)).fetchall()
+        return self._connection.execute(self.ONE, (ticket_id, workspace)).fetchall()
 
     async def newest(self, workspace: str, first: int) -> Sequence[Any]:
-        return self._connection.execute(_LIST.format("?", "?"), (workspace, first)).fetchall()
+        return self._connection.execute(self.LIST, (workspace, first)).fetchall()
 
     async def panels(self, ticket_ids: list[str]) -> Sequence[Any]:
-        among = _PANELS.format("IN (SELECT value FROM json_each(?))")
-        return self._connection.execute(among, (orjson.dumps(ticket_ids).decode(),)).fetchall()
+        return self._connection.execute(self.PANELS, (orjson.dumps(ticket_ids).decode(),)).fetchall()
 
 
 class _PostgreSQL:
     """asyncpg, which prepares each statement once for each connection."""
 
+    ONE = _TICKET + "id = $1 AND workspace_id = $2"
+    LIST = _TICKET + "workspace_id = $1 ORDER BY number DESC LIMIT $2"
+    PANELS = _PANELS.format("= ANY($1)")
+
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
 
     async def one(self, ticket_id: str, workspace: str) -> Sequence[Any]:
-        return cast("Sequence[Any]", await self._pool.fetch(_ONE.format("$1", "$2"), ticket_id, workspace))
+        return cast("Sequence[Any]", await self._pool.fetch(self.ONE, ticket_id, workspace))
 
     async def newest(self, workspace: str, first: int) -> Sequence[Any]:
-        return cast("Sequence[Any]", await self._pool.fetch(_LIST.format("$1", "$2"), workspace, first))
+        return cast("Sequence[Any]", await self._pool.fetch(self.LIST, workspace, first))
 
     async def panels(self, ticket_ids: list[str]) -> Sequence[Any]:
-        return cast("Sequence[Any]", await self._pool.fetch(_PANELS.format("= ANY($1)"), ticket_ids))
+        return cast("Sequence[Any]", await self._pool.fetch(self.PANELS, ticket_ids))
 
 
 @asynccontextmanager

@@ -200,11 +200,11 @@ CREATE INDEX ticket_list ON ticket (workspace_id, number DESC);
 CREATE TABLE panel (
   id TEXT PRIMARY KEY, ticket_id TEXT NOT NULL REFERENCES ticket, connector_id TEXT NOT NULL REFERENCES connector,
   status TEXT NOT NULL, badge_text TEXT, badge_color TEXT, customer_id TEXT, customer_name TEXT, deep_link TEXT,
-  fields TEXT NOT NULL, fetched_at TEXT, stale BOOLEAN NOT NULL
+  fields TEXT NOT NULL, fetched_at TEXT, stale BOOLEAN NOT NULL, position INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX panel_ticket ON panel (ticket_id, connector_id);
+CREATE UNIQUE INDEX panel_ticket ON panel (ticket_id, position);
 """
-"""As plain as such tables get: a panel is a row, and nothing is composed."""
+"""As plain as such tables get: a panel is a row, nothing is composed, and an index has every order that is asked for."""
 
 
 def seed_floor(helpdesk: Helpdesk, file: Path) -> None:
@@ -237,8 +237,8 @@ def _floor_rows(helpdesk: Helpdesk) -> Iterator[tuple[str, int, Iterator[tuple[A
     yield "ticket", 6, (_floor_ticket(helpdesk, number) for number in range(helpdesk.tickets))
     yield (
         "panel",
-        12,
-        (_floor_panel(helpdesk, number, which) for number in range(helpdesk.tickets) for which in helpdesk.connectors),
+        13,
+        (_floor_panel(helpdesk, number, place) for number in range(helpdesk.tickets) for place in range(len(_CONNECTORS))),
     )
 
 
@@ -250,11 +250,12 @@ def _floor_ticket(helpdesk: Helpdesk, number: int) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _floor_panel(helpdesk: Helpdesk, number: int, connector_id: ConnectorId) -> tuple[Any, ...]:
+def _floor_panel(helpdesk: Helpdesk, number: int, position: int) -> tuple[Any, ...]:
+    connector_id = helpdesk.connectors[position]
     known, ticket_id = customer(number), helpdesk.ticket(number)
     fields = [{"key": key, "value": value} for key, value in known["fields"]]
     return (
         str(uuid5(ticket_id, str(connector_id))), str(ticket_id), str(connector_id), "FOUND", *known["badge"],
         known["customer_id"], known["name"], _LINK.format(customer_id=known["customer_id"]),
-        json.dumps(fields, ensure_ascii=False), helpdesk.fetched_at.isoformat(), False,
+        json.dumps(fields, ensure_ascii=False), helpdesk.fetched_at.isoformat(), False, position,
     )  # fmt: skip
