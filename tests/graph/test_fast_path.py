@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jwt
 import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from domain.identity import Principal, Role
+from domain.identity import Principal, Role, TicketId
 from graph.context import Context
 from graph.fast_path import FastPath
 from graph.http import Arrival
@@ -247,6 +247,22 @@ async def test_a_panel_is_kept_without_the_customer_that_its_bytes_tell_of(desk:
 
     assert in_memory(name)
     assert not in_memory(name, CrmCustomer)
+
+
+async def test_a_ticket_is_made_and_rendered_once_while_nothing_in_it_changes(helpdesk: Helpdesk, crm: Crm) -> None:
+    endpoint = helpdesk.parts.endpoint()
+    ticket_id, connector_id = await found(helpdesk, crm)
+
+    async def made() -> Ticket:
+        async with endpoint.services.database.glancing(helpdesk.workspace_id) as store:
+            known = await store.standings.ticket(TicketId(UUID(ticket_id)))
+        assert known is not None
+        return endpoint.services.panels.ticket(known)
+
+    first = await made()
+    assert await made() is first
+    await helpdesk.admin.ask(UPDATE, id=connector_id, input={"name": "Another"})
+    assert await made() is not first
 
 
 def in_memory(name: str, *kinds: type) -> bool:

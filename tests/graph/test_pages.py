@@ -43,15 +43,14 @@ class List:
         return self._variables | {name: value for name, value in arguments.items() if value is not None}
 
 
-@pytest.fixture(params=["tickets", "messages", "lookups"])
+@pytest.fixture(params=["tickets", "tickets with panels", "messages", "lookups"])
 async def pages(request: pytest.FixtureRequest, helpdesk: Helpdesk, crm: Crm) -> List:
     """Each list with five entries."""
     match request.param:
-        case "tickets":
-            query = f"query ($first: Int, $after: String) {{ tickets(first: $first, after: $after) {{ {PAGE} }} }}"
-            some = List(
-                query.replace("$first: Int", "$first: Int! = 20"), helpdesk.agent, {}, lambda: open_ticket(helpdesk.agent)
-            )
+        case "tickets" | "tickets with panels":
+            page = PAGE if request.param == "tickets" else PAGE.replace("{ id }", "{ id crmPanels { connectorName } }")
+            query = f"query ($first: Int! = 20, $after: String) {{ tickets(first: $first, after: $after) {{ {page} }} }}"
+            some = List(query, helpdesk.agent, {}, lambda: open_ticket(helpdesk.agent))
         case "messages":
             query = f"""query ($id: ID!, $first: Int! = 20, $after: String) {{
               ticket(id: $id) {{ messages(first: $first, after: $after) {{ {PAGE} }} }} }}"""

@@ -83,6 +83,13 @@ async def test_the_short_way_to_the_api_is_the_usual_one(open_to_ours: Helpdesk)
         assert refused.headers["vary"] == "Origin"
 
 
+async def test_a_redirect_keeps_to_the_scheme_that_a_proxy_beside_us_speaks(helpdesk: Helpdesk) -> None:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, base_url=helpdesk.base_url) as client:
+        redirected = await client.get("/graphiql/", headers={"X-Forwarded-Proto": "https"})
+
+    assert redirected.headers["location"] == f"{helpdesk.base_url}/graphiql".replace("http:", "https:")
+
+
 async def test_sockets_follow_the_same_list(open_to_ours: Helpdesk) -> None:
     async with open_to_ours.agent.signed_in(origin=Origin(OURS)):
         pass
