@@ -173,7 +173,8 @@ class Database:
 
         Waits for readers for some seconds at most. Many who have erased at once share one.
         """
-        self._kept = Kept(self._server.dialect)
+        erased, self._kept = self._kept, Kept(self._server.dialect)
+        erased.forget()
         self._erasures += 1
         mine = self._erasures
         async with self._scrubbing:

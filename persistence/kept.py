@@ -17,3 +17,8 @@ class Kept:
     def __init__(self, dialect: Dialect) -> None:
         self.tickets = KeptTickets(dialect)
         self.standings = KeptStandings(dialect, self.tickets)
+
+    def forget(self) -> None:
+        """Let go of every requester now: what keeps them is part of a cycle, which lives until some collection of garbage."""
+        self.tickets.forget()
+        self.standings.forget()

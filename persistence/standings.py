@@ -93,6 +93,11 @@ class KeptStandings:
         self.ticket = lru_cache(_TICKETS_KEPT)(self._read_ticket)
         """What rows say of the ticket of a row."""
 
+    def forget(self) -> None:
+        """Keep nothing that tells of a requester."""
+        self.standing.cache_clear()
+        self.ticket.cache_clear()
+
     def _read_arrangement(self, rows: frozenset[tuple[Any, ...]]) -> _Arrangement:
         """Sorted here and not where they are read: the same rows come again and again."""
         kept = [(row[0], self._connector(row)) for row in rows]

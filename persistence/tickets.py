@@ -30,6 +30,10 @@ class KeptTickets:
         self.ticket = lru_cache(_KEPT)(self._read)
         """The ticket of a row."""
 
+    def forget(self) -> None:
+        """Keep none of them."""
+        self.ticket.cache_clear()
+
     def _read(self, row: Sequence[Any]) -> Ticket:
         return ticket_from(self._row(row))
 

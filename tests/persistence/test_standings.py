@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from domain.identity import TicketId
 from domain.lookup import LookupTrigger, Standing, StoredAnswer
+from domain.ticket import Ticket
+from persistence.standings import ConnectorStanding, KnownTicket
 from tests.persistence.samples import (
     EVA,
     FOUND,
@@ -24,9 +27,7 @@ if TYPE_CHECKING:
 
     from domain.connector import Connector
     from domain.identity import WorkspaceId
-    from domain.ticket import Ticket
     from persistence.database import Database
-    from persistence.standings import ConnectorStanding, KnownTicket
     from tests.persistence.conftest import Statements
 
 LATER = NOW + SECOND
@@ -243,3 +244,29 @@ async def test_every_ticket_of_a_requester_shows_the_same(database: Database, wo
 
     known = [(connector, Standing(StoredAnswer(FOUND, NOW), under_way=True))]
     assert by_value(found) == {first.id: known, second.id: known}
+
+
+async def test_what_was_erased_is_let_go_of_at_once(database: Database, workspace_id: WorkspaceId) -> None:
+    async def read() -> None:
+        async with database.workspace(workspace_id) as store:
+            connector = await connect(store)
+            ticket = await open_ticket(store)
+            await store.answers.record(connector.id, JAN, FOUND, NOW)
+        async with database.glancing(workspace_id) as store:
+            await store.standings.ticket(ticket.id)
+
+    def held() -> set[type]:
+        kinds = (Ticket, KnownTicket, ConnectorStanding)
+        return {type(one) for one in gc.get_objects() if isinstance(one, kinds)} - others
+
+    gc.collect()
+    others: set[type] = set()
+    others = held()
+    await read()
+    assert held() == {Ticket, KnownTicket, ConnectorStanding}
+    gc.disable()  # which might otherwise come in time
+    try:
+        await database.scrub()
+        assert held() == set()
+    finally:
+        gc.enable()
