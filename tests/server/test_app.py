@@ -115,6 +115,13 @@ async def test_the_server_does_not_say_what_it_is_made_of(helpdesk: Helpdesk) ->
     assert "server" not in answer.headers
 
 
+async def test_a_page_behind_a_proxy_with_tls_is_not_redirected_out_of_tls(helpdesk: Helpdesk) -> None:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
+        answer = await client.get(f"{helpdesk.base_url}/graphiql/", headers={"X-Forwarded-Proto": "https"})
+
+    assert answer.headers["location"] == f"{helpdesk.base_url.replace('http', 'https', 1)}/graphiql"
+
+
 async def test_an_unknown_path_is_404(helpdesk: Helpdesk) -> None:
     async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         assert (await client.get(f"{helpdesk.base_url}/nothing")).status_code == 404
