@@ -23,8 +23,9 @@ KEPT: Final = "_kept"
 class Kept:
     """Mixed into a Strawberry type, promises that its instances and all they hold never change after they were made.
 
-    Its fields, and those below, depend on nothing but the instance and on constant arguments: no clock, no context, nobody's
-    rights. What a selection of it renders to is then the same for ever, and for everybody who may see the instance.
+    Its fields, and those below, depend on nothing but the instance and on constant arguments: no clock, nobody's rights.
+    What a selection of it renders to is then the same for ever, and for everybody who may see the instance. A selection
+    with a field that is asynchronous or told of the context is not kept, unless the instance holds its value (`held_in`).
     """
 
     def __getstate__(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Arrival:
 
     @property
     def method(self) -> str:
-        """In capitals."""
+        """As it was sent."""
         method: str = self.scope["method"]
         return method
 

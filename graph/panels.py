@@ -37,7 +37,7 @@ class Panels:
 
     def _panel(self, ticket_id: TicketId, known: ConnectorStanding) -> CrmPanel:
         panel = self._made.get(known)
-        if panel is None or panel.source.ticket_id != ticket_id:
+        if panel is None:
             panel = CrmPanel.of(compose_panel(ticket_id, known.connector, known.standing), self._help_url)
             self._made[known] = panel
         return panel

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Boolean, Text, and_, bindparam, cast, func, select
+from sqlalchemy import Boolean, Text, and_, bindparam, cast, func, select, type_coerce
+from sqlalchemy.types import NullType
 
 from domain.answer import Found, NotFound
 from domain.failure import Failure, FailureKind
@@ -19,7 +20,7 @@ from persistence.connectors import COLUMNS, connector_from
 from persistence.quick import tuples
 from persistence.rows import as_returned, row_maker
 from persistence.tables import answers, connectors, lookups, tickets
-from persistence.tickets import newest
+from persistence.tickets import newest_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 _ARRANGEMENTS_KEPT: Final = 300
 _CONNECTORS_KEPT: Final = 1_000
 _STANDINGS_KEPT: Final = 4_000
-_TICKETS_KEPT: Final = 1_000
+_WEIGHT_KEPT: Final = 4_000
+"""Of the tickets that are kept: the standings that they hold alive, though others would have taken their place above."""
+_LEAST_WEIGHT: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -90,13 +93,14 @@ class KeptStandings:
         self._connector = lru_cache(_CONNECTORS_KEPT)(self._read_connector)
         self.standing = lru_cache(_STANDINGS_KEPT)(self._read_standing)
         """What a row says of a ticket's requester, and which ticket that is."""
-        self.ticket = lru_cache(_TICKETS_KEPT)(self._read_ticket)
-        """What rows say of the ticket of a row."""
+        self._tickets_known: OrderedDict[tuple[Any, ...], KnownTicket] = OrderedDict()
+        self._weight = 0
 
     def forget(self) -> None:
         """Keep nothing that tells of a requester."""
         self.standing.cache_clear()
-        self.ticket.cache_clear()
+        self._tickets_known.clear()
+        self._weight = 0
 
     def _read_arrangement(self, rows: frozenset[tuple[Any, ...]]) -> _Arrangement:
         """Sorted here and not where they are read: the same rows come again and again."""
@@ -110,6 +114,20 @@ class KeptStandings:
         known = self._known_row(row)
         return TicketId(known.ticket_id), ConnectorStanding(kept.connector, _standing(known))
 
+    def ticket(self, row: tuple[Any, ...], arrangement: _Arrangement, said: frozenset[tuple[Any, ...]]) -> KnownTicket:
+        """What rows say of the ticket of a row."""
+        key = row, arrangement, said
+        known = self._tickets_known.get(key)
+        if known is not None:
+            self._tickets_known.move_to_end(key)
+            return known
+        known = self._tickets_known[key] = self._read_ticket(row, arrangement, said)
+        self._weight += _weight(known)
+        while self._weight > _WEIGHT_KEPT:
+            _, forgotten = self._tickets_known.popitem(last=False)
+            self._weight -= _weight(forgotten)
+        return known
+
     def _read_ticket(self, row: tuple[Any, ...], arrangement: _Arrangement, said: frozenset[tuple[Any, ...]]) -> KnownTicket:
         by_connector = {one[0]: one for one in said}
         return KnownTicket(
@@ -120,6 +138,10 @@ class KeptStandings:
                 if connector_id in by_connector
             ],
         )
+
+
+def _weight(known: KnownTicket) -> int:
+    return max(_LEAST_WEIGHT, len(known.standings))
 
 
 class StandingStore:
@@ -146,15 +168,14 @@ class StandingStore:
         """The page of tickets that ``TicketStore.newest`` tells, in three statements, and whether another follows."""
         narrowed = {"before": before, "requester": requester}
         asked = {"workspace": self._workspace_id, **{name: value for name, value in narrowed.items() if value is not None}}
-        page = newest(before="before" in asked, requester="requester" in asked)
+        page = newest_page(before="before" in asked, requester="requester" in asked)
         rows = tuples(await self._connection.execute(page, asked | {"count": first + 1}))
         more, rows = len(rows) > first, rows[:first]
         if not rows:
             return [], more
         arrangement = await self._arrangement()
         said: dict[Any, list[tuple[Any, ...]]] = {row[0]: [] for row in rows}
-        of_page = _of_newest(before="before" in asked, requester="requester" in asked)
-        for row in tuples(await self._connection.execute(of_page, asked | {"count": first})):
+        for row in tuples(await self._connection.execute(_OF_PAGE, {"workspace": self._workspace_id, "tickets": [*said]})):
             said[row[1]].append(row)
         return [self._kept.ticket(row, arrangement, frozenset(said[row[0]])) for row in rows], more
 
@@ -237,8 +258,8 @@ def _of_ticket() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _of_tickets() -> Select[*tuple[Any, ...]]:
-    these = tickets.c.id.in_(bindparam("tickets", type_=tickets.c.id.type, expanding=True))
+def _of_tickets(ids: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    these = ids.in_(bindparam("tickets", type_=ids.type, expanding=True))
     return (
         select(*_known_columns(tickets))
         .select_from(_known(tickets, tickets.join(connectors, _panels_of(tickets))))
@@ -246,18 +267,13 @@ def _of_tickets() -> Select[*tuple[Any, ...]]:
     )
 
 
-@cache
-def _of_newest(*, before: bool, requester: bool) -> Select[*tuple[Any, ...]]:
-    page = newest(before=before, requester=requester).subquery("page")
-    return select(*_known_columns(page)).select_from(_known(page, page.join(connectors, _panels_of(page))))
-
-
 _TICKET_ENDS: Final = len(tickets.c)
 _CONNECTOR_ENDS: Final = _TICKET_ENDS + len(_CONNECTOR_COLUMNS)
 _WORKSPACE = bindparam("workspace", type_=tickets.c.workspace_id.type)
 _ENABLED = _enabled()
 _OF_TICKET = _of_ticket()
-_OF_TICKETS = _of_tickets()
+_OF_TICKETS = _of_tickets(tickets.c.id)
+_OF_PAGE = _of_tickets(type_coerce(tickets.c.id, NullType()))  # their ids as the driver returned them
 """Made once: to make and hash so large a statement takes as long as to run it."""
 
 

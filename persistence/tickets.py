@@ -83,7 +83,7 @@ class TicketStore:
         """Up to ``count`` tickets, newest first, with numbers below ``before``; of one requester, where one is named."""
         narrowed = {"before": before, "requester": requester}
         values = {name: value for name, value in narrowed.items() if value is not None}
-        statement = newest(before="before" in values, requester="requester" in values)
+        statement = newest_page(before="before" in values, requester="requester" in values)
         rows = await self._connection.execute(statement, {"workspace": self._workspace_id, "count": count, **values})
         return [self._kept.ticket(tuple(row)) for row in rows]
 
@@ -122,7 +122,7 @@ _NEXT_NUMBER = (
 
 
 @cache
-def newest(*, before: bool, requester: bool) -> Select[Any]:
+def newest_page(*, before: bool, requester: bool) -> Select[Any]:
     """Up to ``count`` rows of a ``workspace``'s tickets, newest first; its parameters are those of ``TicketStore.newest``."""
     statement = _AS_RETURNED.where(tickets.c.workspace_id == _WORKSPACE)
     if requester:

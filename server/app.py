@@ -214,7 +214,9 @@ class App(Starlette):
             "allow_headers": ["Authorization", "Content-Type"],
             "expose_headers": ["X-Request-Id"],
         }
-        super().__init__(middleware=[Middleware(ProxyHeadersMiddleware), Middleware(CORSMiddleware, **cors)], **options)
+        super().__init__(
+            middleware=[Middleware(ProxyHeadersMiddleware, trusted_hosts="*"), Middleware(CORSMiddleware, **cors)], **options
+        )
         self._graphql = graphql
         self._graphql_for_pages = CORSMiddleware(graphql, **cors)
 
@@ -222,7 +224,7 @@ class App(Starlette):
         """Serve one request, one socket, or the whole life of the application."""
         if scope["type"] == "lifespan" or scope["path"] != _GRAPHQL:
             await super().__call__(scope, receive, send)
-        elif scope["type"] == "http" and header(scope, b"origin"):  # from a page of a browser
+        elif scope["type"] == "http" and header(scope, b"origin") is not None:  # from a page of a browser
             await self._graphql_for_pages(scope, receive, send)
         else:
             await self._graphql(scope, receive, send)

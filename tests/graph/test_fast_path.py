@@ -16,6 +16,7 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
+from compiled.kept import KEPT
 from domain.identity import Principal, Role, TicketId
 from graph.context import Context
 from graph.fast_path import FastPath
@@ -270,7 +271,8 @@ def in_memory(name: str, *kinds: type) -> bool:
     gc.collect()
     kinds = kinds or (ConnectorStanding, KnownTicket, CrmPanel, Ticket)
     held = [one for one in gc.get_objects() if isinstance(one, kinds)]
-    return any(name in repr(one) or name in repr(getattr(one, "__dict__", "")) for one in held)
+    rendered = [fragment for one in held for fragment in getattr(one, "__dict__", {}).get(KEPT, {}).values()]
+    return any(name in repr(one) for one in held) or any(name.encode() in orjson.dumps(fragment) for fragment in rendered)
 
 
 # Over a socket every query goes the stock way.

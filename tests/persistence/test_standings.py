@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from domain.identity import TicketId
 from domain.lookup import LookupTrigger, Standing, StoredAnswer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from domain.connector import Connector
     from domain.identity import WorkspaceId
     from persistence.database import Database
+    from persistence.store import WorkspaceStore
     from tests.persistence.conftest import Statements
 
 LATER = NOW + SECOND
@@ -247,26 +248,46 @@ async def test_every_ticket_of_a_requester_shows_the_same(database: Database, wo
 
 
 async def test_what_was_erased_is_let_go_of_at_once(database: Database, workspace_id: WorkspaceId) -> None:
-    async def read() -> None:
-        async with database.workspace(workspace_id) as store:
-            connector = await connect(store)
-            ticket = await open_ticket(store)
-            await store.answers.record(connector.id, JAN, FOUND, NOW)
+    async with database.workspace(workspace_id) as store:
+        connector = await connect(store)
+        ticket_id = (await open_ticket(store)).id
+        await store.answers.record(connector.id, JAN, FOUND, NOW)
+
+    async def read() -> list[ref[Any]]:
         async with database.glancing(workspace_id) as store:
-            await store.standings.ticket(ticket.id)
+            known = await store.standings.ticket(ticket_id)
+        assert known is not None
+        return [ref(known), *map(ref, known.standings)]
 
-    def held() -> set[type]:
-        kinds = (Ticket, KnownTicket, ConnectorStanding)
-        return {type(one) for one in gc.get_objects() if isinstance(one, kinds)} - others
+    def tickets() -> int:
+        return sum(isinstance(one, Ticket) and one.id == ticket_id for one in gc.get_objects())
 
-    gc.collect()
-    others: set[type] = set()
-    others = held()
-    await read()
-    assert held() == {Ticket, KnownTicket, ConnectorStanding}
+    kept = await read()
     gc.disable()  # which might otherwise come in time
     try:
+        assert (tickets(), [one() is None for one in kept]) == (1, [False, False])
         await database.scrub()
-        assert held() == set()
+        assert (tickets(), [one() is None for one in kept]) == (0, [True, True])
     finally:
         gc.enable()
+
+
+async def test_tickets_are_kept_by_what_they_hold(database: Database, workspace_id: WorkspaceId) -> None:
+    async with database.workspace(workspace_id) as store:
+        for position in range(25):
+            await connect(store, position=position)
+        tickets = [await open_ticket(store) for _ in range(200)]
+
+    kept = WeakSet[KnownTicket]()
+    async with database.glancing(workspace_id) as store:
+        for ticket in tickets:
+            kept.add(await seen(store, ticket.id))
+        newest = {known.ticket.id for known in kept}
+
+    assert newest == {ticket.id for ticket in tickets[-4_000 // 25 :]}
+
+
+async def seen(store: WorkspaceStore, ticket_id: TicketId) -> KnownTicket:
+    known = await store.standings.ticket(ticket_id)
+    assert known is not None
+    return known
