@@ -22,15 +22,17 @@ DOCS = Path(__file__).parents[1] / "docs"
 _BEGIN, _END = "<!-- written by bench/page.py: begin -->", "<!-- written by bench/page.py: end -->"
 _GREEN, _RED, _GRAY, _BLUE = "#1f7a4d", "#b3261e", "#8a8f98", "#2457a6"
 _PEERS_MEASURED = (
-    "measured 22 November 2026 with Mercurius 16.10, GraphQL Yoga 5.24 and Apollo Server 5.5 on Node 24.19, aiohttp 3.14"
+    "measured 23 November 2026 on this machine with Mercurius 16.10, GraphQL Yoga 5.24 and Apollo Server 5.5 on Node 24.19, "
+    "beside a floor of their own, to which ours had 0.88 (W1), 0.76 (W2) and 0.87 (W3) in the same run; "
+    "W4's the day before, with aiohttp 3.14"
 )
 PEERS: Mapping[str, Mapping[str, float]] = {
-    "W1": {"Mercurius": 1.18, "Apollo": 2.45, "Yoga": 2.83, "Strawberry by its docs": 40.8},
-    "W2": {"Mercurius": 1.51, "Yoga": 4.79, "Apollo": 6.53, "Strawberry by its docs": 50.2},
-    "W3": {"Mercurius": 1.94, "Yoga": 2.28, "Strawberry by its docs": 14.6},
+    "W1": {"Mercurius": 0.67, "Apollo": 2.29, "Yoga": 3.01, "Strawberry by its docs": 40.8},
+    "W2": {"Mercurius": 1.30, "Yoga": 2.99, "Apollo": 4.69, "Strawberry by its docs": 50.2},
+    "W3": {"Mercurius": 2.18, "Yoga": 2.79, "Strawberry by its docs": 14.6},
     "W4": {"httpx over aiohttp": 2.35, "undici": 2.42, "httpx": 38.2},
 }
-"""CPU ratios to the floor (W4: to aiohttp) in a comparison of its own, on another day and machine."""
+"""CPU ratios to the floor of a comparison of its own (W4: to aiohttp); Strawberry's on another day and machine."""
 
 
 def write(results: Results, docs: Path = DOCS) -> Path:

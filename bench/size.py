@@ -44,7 +44,7 @@ SIZE = Workload(
             figure="peak_mib",
             limit=120,
             kind=Kind.AMOUNT,
-            peers="Mercurius 161, Apollo 199, Yoga 301",
+            peers="Mercurius 182, Apollo 256, Yoga 339",
         ),
     ],
     measure=measure,

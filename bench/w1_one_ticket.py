@@ -34,7 +34,7 @@ W1 = Workload(
             figure="cpu_us",
             to="floor",
             limit=1.0,
-            peers="Mercurius 1.18, Yoga 2.83, Apollo 2.45",
+            peers="Mercurius 0.67, Apollo 2.29, Yoga 3.01",
         )
     ],
     measure=measure,

@@ -26,7 +26,7 @@ W2 = Workload(
             figure="cpu_us",
             to="floor",
             limit=1.2,
-            peers="Mercurius 1.51, Yoga 4.79, Apollo 6.53",
+            peers="Mercurius 1.30, Yoga 2.99, Apollo 4.69",
         )
     ],
     measure=measure,

@@ -93,9 +93,9 @@ W3 = Workload(
     name="W3",
     title="one panel event to 1,000 sockets",
     goals=[
-        Goal(what="CPU a frame, to the floor", figure="cpu_us", to="floor", limit=1.2, peers="Mercurius 1.94, Yoga 2.28"),
-        Goal(what="p99 of one event, to the floor", figure="p99_ms", to="floor", limit=1.5, peers="Mercurius 2.85, Yoga 3.38"),
-        Goal(what="KiB a subscriber", figure="kib_each", limit=40, kind=Kind.AMOUNT, peers="Yoga 41, Mercurius 106"),
+        Goal(what="CPU a frame, to the floor", figure="cpu_us", to="floor", limit=1.2, peers="Mercurius 2.18, Yoga 2.79"),
+        Goal(what="p99 of one event, to the floor", figure="p99_ms", to="floor", limit=1.5, peers="Mercurius 3.01, Yoga 4.37"),
+        Goal(what="KiB a subscriber", figure="kib_each", limit=40, kind=Kind.AMOUNT, peers="Yoga 45, Mercurius 99"),
     ],
     measure=measure,
     seconds=40,
