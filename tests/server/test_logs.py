@@ -17,6 +17,8 @@ from uuid import UUID
 
 import httpx
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from persistence.encryption import new_key_entry
 from tests.stage.crm import FOUND, response
@@ -301,3 +303,12 @@ def test_a_terminal_gets_colours() -> None:
 
     assert ended.returncode == 0
     assert b"\x1b[" in seen
+
+
+def test_a_command_in_this_process_keeps_no_line_from_who_looks_later(shell: Shell) -> None:
+    ours = structlog.get_logger("ours")
+    for _ in range(2):  # the first is whose settings would be kept, the second whose settings would be looked at
+        shell.says("workspace", "list")
+        with capture_logs() as lines:
+            ours.warning("told")
+        assert [line["event"] for line in lines] == ["told"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from server.cli import main
 from tests.stage.process import DISQUA
@@ -114,17 +115,25 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def _typed(folder: Path, arguments: Sequence[str], settings: Mapping[str, str]) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, _logs_as_before(patch):
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["disqua", *arguments])
         patch.setattr(os, "environ", _environment(settings))
-        try:
-            yield
-        finally:
-            root.handlers = handlers
-            root.setLevel(level)
+        yield
+
+
+@contextmanager
+def _logs_as_before(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A logger that kept a command's settings would write where the next test does not look."""
+    root = logging.getLogger()
+    handlers, level, settings, configure = root.handlers, root.level, structlog.get_config(), structlog.configure
+    patch.setattr(structlog, "configure", lambda **given: configure(**given | {"cache_logger_on_first_use": False}))
+    try:
+        yield
+    finally:
+        configure(**settings)
+        root.handlers = handlers
+        root.setLevel(level)
 
 
 def _code_of(program: Callable[[], None]) -> int:
