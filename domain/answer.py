@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import regex
 
@@ -191,6 +191,17 @@ _DECODER = json.JSONDecoder(
 )
 
 
+class _Member(NamedTuple):
+    """Where a field stands among the others, and the name that the response gives it."""
+
+    index: int
+    key: str
+
+    @property
+    def anonymous(self) -> str:
+        return f"fields[{self.index}]"
+
+
 @dataclass(slots=True)
 class _CustomerReader:
     """Reads the members of one found answer and collects the warnings on the way."""
@@ -239,72 +250,68 @@ class _CustomerReader:
             return ()
         fields = []
         for index, (key, item) in enumerate(value.items()):
-            path, anonymous = self._field_path(key, index)
-            text = self._field_value(path, anonymous, item)
+            place = _Member(index, key)
+            text = self._field_value(place, item)
             if text is not None:
-                fields.append(Field(self._field_key(path, anonymous, key), text))
+                fields.append(Field(self._cut(place, self._clean(place, key), MAX_KEY, "key"), text))
         if len(fields) > MAX_FIELDS:
             self.warnings.append(AnswerWarning("fields", f"at most {MAX_FIELDS} fields", "object", f"of {len(fields)}"))
         return tuple(fields[:MAX_FIELDS])
 
-    def _field_key(self, path: str, anonymous: str, key: str) -> str:
-        return self._cut(path, self._clean(path, key, anonymous), MAX_KEY, anonymous, "key")
-
-    def _field_value(self, path: str, anonymous: str, value: Any) -> str | None:  # noqa: ANN401
+    def _field_value(self, place: _Member, value: Any) -> str | None:  # noqa: ANN401
         if value is None:
-            self._warn(path, "a text", value, anonymous)
+            self._warn(place, "a text", value)
             return None
-        return self._text(path, value, MAX_VALUE, anonymous)
+        return self._text(place, value, MAX_VALUE)
 
-    def _field_path(self, key: str, index: int) -> tuple[str, str]:
-        """Where a warning about this field points; no matter what, once no more are listed: there may be thousands."""
-        if len(self.warnings) >= _MAX_LISTED_WARNINGS:
-            return "", ""
-        return f"fields.{self._shown(key)}", f"fields[{index}]"
+    def _text(self, place: str | _Member, value: Any, limit: int) -> str | None:  # noqa: ANN401
+        text = self._scalar(place, value)
+        return None if text is None else self._cut(place, text, limit)
 
-    def _text(self, path: str, value: Any, limit: int, anonymous: str | None = None) -> str | None:  # noqa: ANN401
-        text = self._scalar(path, value, anonymous)
-        return None if text is None else self._cut(path, text, limit, anonymous)
-
-    def _scalar(self, path: str, value: Any, anonymous: str | None = None) -> str | None:  # noqa: ANN401
+    def _scalar(self, place: str | _Member, value: Any) -> str | None:  # noqa: ANN401
         """The value as clean text; None when it is absent or cannot be one."""
         if value in (None, ""):
             return None
         if not isinstance(value, str):
-            self._warn(path, "a text", value, anonymous)
+            self._warn(place, "a text", value)
             return None
         if isinstance(value, _Number):
-            self._warn(path, "a text", value, anonymous)
-        return self._clean(path, str(value), anonymous) or None
+            self._warn(place, "a text", value)
+        return self._clean(place, str(value)) or None
 
-    def _clean(self, path: str, text: str, anonymous: str | None = None) -> str:
-        cleaned = _UNSTORABLE.sub(_REPLACEMENT, _BIDI_CONTROLS.sub("", text))
+    def _clean(self, place: str | _Member, text: str) -> str:
+        cleaned = _cleaned(text)
         if cleaned != text:
-            self._warn(path, "a text without NUL, lone surrogates and bidirectional controls", text, anonymous)
+            self._warn(place, "a text without NUL, lone surrogates and bidirectional controls", text)
         return self.hide(cleaned)
 
-    def _cut(self, path: str, text: str, limit: int, anonymous: str | None = None, what: str = "text") -> str:
+    def _cut(self, place: str | _Member, text: str, limit: int, what: str = "text") -> str:
         if len(text) <= limit:
             return text
         end = 0
         for count, cluster in enumerate(_GRAPHEME.finditer(text)):
             if count == limit:
-                self._warn(path, f"a {what} of at most {limit} characters", text, anonymous)
+                self._warn(place, f"a {what} of at most {limit} characters", text)
                 return text[:end]
             end = cluster.end()
         return text
 
-    def _warn(self, path: str, expected: str, value: Any, anonymous: str | None = None) -> None:  # noqa: ANN401
+    def _warn(self, place: str | _Member, expected: str, value: Any) -> None:  # noqa: ANN401
         if len(self.warnings) >= _MAX_LISTED_WARNINGS:
             self.unlisted += 1
             return
+        path, anonymous = (place, None) if isinstance(place, str) else (f"fields.{self._shown(place.key)}", place.anonymous)
         shown = None if isinstance(value, (dict, list)) or value is None else self._shown(str(value))
         self.warnings.append(AnswerWarning(path, expected, _type_name(value), shown, anonymous))
 
     def _shown(self, text: str) -> str:
         """A piece of the response that is fit for the log: clean, without the secret, short."""
-        cleaned = self.hide(_UNSTORABLE.sub(_REPLACEMENT, _BIDI_CONTROLS.sub("", text)))
+        cleaned = self.hide(_cleaned(text))
         return cleaned if len(cleaned) <= _MAX_SHOWN_RECEIVED else f"{cleaned[:_MAX_SHOWN_RECEIVED]}…"
+
+
+def _cleaned(text: str) -> str:
+    return _UNSTORABLE.sub(_REPLACEMENT, _BIDI_CONTROLS.sub("", text))
 
 
 def _type_name(value: Any) -> str:  # noqa: ANN401

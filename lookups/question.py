@@ -40,17 +40,20 @@ class Question:
 
     def request(self, heard: Heard) -> httpx.Request:
         """The request to be written as it is, ``heard`` listening; raises ValueError or InvalidURL for what cannot be dialled."""
-        body = self._body()
-        return httpx.Request(
+        body, url = self._body(), target(self.url)
+        request = httpx.Request(
             "POST",
-            target(self.url),
-            headers=self._headers(body),
-            content=body,
+            url,
+            headers=self._headers(url, body),
+            stream=httpx.ByteStream(body),  # as `content`, it would have its headers made twice
             extensions={"heard": heard, "asking_for": self.workspace_id},
         )
+        request.read()
+        return request
 
-    def _headers(self, body: bytes) -> dict[str, str]:
+    def _headers(self, url: httpx.URL, body: bytes) -> dict[str, str]:
         headers = {
+            "Host": url.netloc.decode("ascii"),
             "Content-Type": "application/json",
             "User-Agent": "Disqua-CRM-Connector/1.0",
             "Accept": "application/json",
@@ -59,7 +62,8 @@ class Question:
         }
         if self.header_name is not None and self.secret is not None:
             headers[self.header_name] = self.secret.reveal()
-        return headers | (self.signing.headers(body) if self.signing and self.signing.keys else {})
+        signed = self.signing.headers(body) if self.signing and self.signing.keys else {}
+        return headers | signed | {"Content-Length": str(len(body))}
 
     def _body(self) -> bytes:
         document = {

@@ -7,7 +7,7 @@ the URL rewritten, and httpx's client would add headers of its own, keep cookies
 from __future__ import annotations
 
 import re
-import selectors
+import select
 import socket
 from contextlib import suppress
 from contextvars import ContextVar
@@ -41,7 +41,6 @@ _IDLE_SECONDS: Final = 1.0  # a request on a connection that its peer has just c
 _FINAL_STATUS_LINE = re.compile(rb"(?:\A|\n\r?\n)HTTP/1\.[01] +(101|[2-9]\d\d)(?: [^\n]*)?\n")
 _MAX_HEAD: Final = 16_384
 _TARGETS: Final = 1_000  # as many connectors as ask often; to read a URL takes as long as to send a request
-_Selector: Final = getattr(selectors, "PollSelector", selectors.DefaultSelector)  # the default opens a file for each look
 
 
 @dataclass(slots=True)
@@ -65,8 +64,10 @@ class Heard:
     @property
     def encoded(self) -> bool:
         """Whether the body is compressed: chunks alone are no encoding (RFC 9110, 8.4; RFC 9112, 6.1)."""
-        headers = self.headers or httpx.Headers()
-        codings = f"{headers.get('content-encoding', '')},{headers.get('transfer-encoding', '')}".split(",")
+        if self.headers is None:
+            return False
+        named = (self.headers.get(name) for name in ("content-encoding", "transfer-encoding"))
+        codings = (coding for header in named if header for coding in header.split(","))
         return any(coding.strip().lower() not in {"", "identity", "chunked"} for coding in codings)
 
 
@@ -177,6 +178,6 @@ class _Line(ResponseHandler):
         """Whether something came after the last answer, or waits to be read."""
         if self.should_close or self.transport is None:
             return True
-        with _Selector() as selector:
-            selector.register(self.transport.get_extra_info("socket"), selectors.EVENT_READ)
-            return bool(selector.select(timeout=0))
+        look = select.poll()
+        look.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        return bool(look.poll(0))
