@@ -194,12 +194,12 @@ _DECODER = json.JSONDecoder(
 class _Member(NamedTuple):
     """Where a field stands among the others, and the name that the response gives it."""
 
-    index: int
+    number: int
     key: str
 
     @property
     def anonymous(self) -> str:
-        return f"fields[{self.index}]"
+        return f"fields[{self.number}]"
 
 
 @dataclass(slots=True)
@@ -249,8 +249,8 @@ class _CustomerReader:
             self._warn("fields", "an object of names and values", value)
             return ()
         fields = []
-        for index, (key, item) in enumerate(value.items()):
-            place = _Member(index, key)
+        for number, (key, item) in enumerate(value.items()):
+            place = _Member(number, key)
             text = self._field_value(place, item)
             if text is not None:
                 fields.append(Field(self._cut(place, self._clean(place, key), MAX_KEY, "key"), text))
