@@ -73,7 +73,7 @@ letters_of_no_secret = st.text(st.sampled_from("ěščřžýáíé \n☃🐎•"
 
 
 @pytest.mark.parametrize("spell", ECHOES.values(), ids=ECHOES)
-@pytest.mark.parametrize("value", [VALUE, "s3cret-key", "a", "ab", "abc", "~" * 4096, "Bearer eyJhbGciOi.J9/+"])
+@pytest.mark.parametrize("value", [VALUE, "s3cret-key", "a", "ab", "abc", "~" * 4096, "two words", "Bearer eyJhbGciOi.J9/+"])
 @pytest.mark.parametrize("frame", ["{}", "ř {}", "{} ě", "({})", "<{}><{}>", '{"•": "{}", "☃": "{}"}'])
 def test_an_echo_of_the_secret_becomes_dots(frame: str, value: str, spell: Callable[[str], str]) -> None:
     assert Secret(value).hide_in(frame.replace("{}", spell(value))) == frame.replace("{}", DOTS)
