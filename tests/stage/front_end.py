@@ -16,8 +16,8 @@ from websockets.typing import Subprotocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-PATIENCE = 10.0
-NET = 35.0  # an announcement may be lost: who watches looks again after 15 to 30 seconds all the same
+PATIENCE = 10.0  # less than the 15 to 30 seconds after which who watches looks again all the same: what came was announced
+NET = 35.0  # more than that: for what may have been announced to nobody
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read every certificate authority of the machine for each client, and nothing here speaks TLS."""
 
@@ -105,9 +105,9 @@ async def send(socket: ClientConnection, **message: Any) -> None:  # noqa: ANN40
     await socket.send(json.dumps(message))
 
 
-async def receive(socket: ClientConnection) -> Any:  # noqa: ANN401
+async def receive(socket: ClientConnection, patience: float = PATIENCE) -> Any:  # noqa: ANN401
     """The next protocol message, which must be a text frame."""
-    async with asyncio.timeout(NET):
+    async with asyncio.timeout(patience):
         frame = await socket.recv()
     assert isinstance(frame, str), "a binary frame"
     return json.loads(frame)
