@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 PATIENCE = 10.0  # less than the 15 to 30 seconds after which who watches looks again all the same: what came was announced
-NET = 35.0  # more than that: for what may have been announced to nobody
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read every certificate authority of the machine for each client, and nothing here speaks TLS."""
 
