@@ -32,7 +32,7 @@ class Line:
     __slots__ = ("_adapted", "_driver", "_engine", "_statements", "born_at")
 
     def __init__(self, opened: PoolProxiedConnection, statements: Statements, engine: Engine) -> None:
-        """It was ``opened`` by ``engine``, so that both ways read the same; whoever listens to that hears this, too."""
+        """It was ``opened`` by ``engine``, so that both ways read the same; whoever may change the statements of that may change these."""
         self._adapted: Any = opened.dbapi_connection
         self._driver = cast("asyncpg.Connection[Any]", opened.driver_connection)
         self._statements = statements
@@ -54,7 +54,7 @@ class Line:
         prepared = self._statements.prepared(statement, parameters or {})
         text, values = prepared.bound(parameters or {})
         for told in self._engine.dispatch.before_cursor_execute:
-            told(self, None, text, tuple(values), None, False)  # noqa: FBT003 - not many at once
+            text, values = told(self, None, text, tuple(values), None, False)  # noqa: FBT003 - not many at once
         try:
             if prepared.brings_rows:
                 rows = await self._driver.fetch(text, *values)

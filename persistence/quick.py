@@ -22,7 +22,7 @@ class QuickConnection:
     __slots__ = ("_driver", "_engine", "_statements")
 
     def __init__(self, driver: sqlite3.Connection, statements: Statements, engine: Engine) -> None:
-        """Whoever listens to the statements of ``engine`` hears those of this connection, too."""
+        """Whoever listens to the statements of ``engine`` hears those of this connection, too, and may put others in their place."""
         self._driver = driver
         self._statements = statements
         self._engine = engine
@@ -38,7 +38,7 @@ class QuickConnection:
         text, values = prepared.bound(parameters or {})
         cursor = self._driver.cursor()
         for told in self._engine.dispatch.before_cursor_execute:
-            told(self, cursor, text, tuple(values), None, False)  # noqa: FBT003 - not many at once
+            text, values = told(self, cursor, text, tuple(values), None, False)  # noqa: FBT003 - not many at once
         try:
             cursor.execute(text, values)
             rows = cursor.fetchall()

@@ -182,3 +182,12 @@ async def test_whoever_listens_to_the_engine_hears_the_statements(quick: QuickCo
     ((text, values),) = heard
     assert text.startswith("SELECT workspaces.name")
     assert values == (UUID(int=7).hex,)
+
+
+async def test_whoever_listens_may_put_another_statement_in_the_place_of_one(quick: QuickConnection, engine: Engine) -> None:
+    def replace(_connection: object, _cursor: object, _text: str, _values: object, *_: object) -> tuple[str, tuple[Any, ...]]:
+        return "SELECT ?", ("another",)
+
+    event.listen(engine, "before_cursor_execute", replace, retval=True)
+
+    assert (await quick.execute(select(workspaces.c.name))).tuples() == [("another",)]

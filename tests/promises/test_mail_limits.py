@@ -261,19 +261,19 @@ async def test_whoever_is_slow_but_steady_is_served(helpdesk: Helpdesk) -> None:
 async def test_a_flood_of_commands_leaves_others_their_turn(helpdesk: Helpdesk, figure: Figure) -> None:
     def flood(port: int) -> str:
         with Dialogue(port) as dialogue:
-            dialogue.send(b"NOOP\r\n" * 20_000)
-            return [dialogue.reply() for _ in range(20_001)][-1]
+            dialogue.send(b"NOOP\r\n" * 60_000)
+            return [dialogue.reply() for _ in range(60_001)][-1]
 
     async with open_door(helpdesk) as (_, port):
         flooding = asyncio.create_task(in_thread(flood, port))
-        longest = 0.0
+        longest, began = 0.0, time.monotonic()
         while not flooding.done():
             started = time.monotonic()
             await asyncio.sleep(0)
             longest = max(longest, time.monotonic() - started)
 
         assert (await flooding).startswith("250")
-    assert longest < 1
+    assert longest < (time.monotonic() - began) / 4
     figure("others wait beside a flood of commands, seconds", round(longest, 3))
 
 
