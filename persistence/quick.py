@@ -22,7 +22,7 @@ class QuickConnection:
     __slots__ = ("_driver", "_engine", "_statements")
 
     def __init__(self, driver: sqlite3.Connection, statements: Statements, engine: Engine) -> None:
-        """Whoever listens to the statements of ``engine`` hears those of this connection, too, and may put others in their place."""
+        """Whoever listens to the statements of ``engine`` hears those of this connection, and may put others in their place."""
         self._driver = driver
         self._statements = statements
         self._engine = engine
