@@ -32,7 +32,7 @@ class Line:
     __slots__ = ("_adapted", "_driver", "_engine", "_statements", "born_at")
 
     def __init__(self, opened: PoolProxiedConnection, statements: Statements, engine: Engine) -> None:
-        """It was ``opened`` by ``engine``, so that both ways read the same; who may change that one's statements may change these."""
+        """It was ``opened`` by ``engine``, so that both ways read the same; who may change its statements may change these."""
         self._adapted: Any = opened.dbapi_connection
         self._driver = cast("asyncpg.Connection[Any]", opened.driver_connection)
         self._statements = statements
