@@ -27,7 +27,7 @@ from graph.errors import DATABASE_AWAY, INTERNAL, ErrorCode, http_status, tidy_e
 from graph.events import Events
 from graph.execution import Execution
 from graph.fast_path import FastPath
-from graph.http import Arrival, JSONAnswer
+from graph.http import RawRequest, RawResponse
 from graph.limits import Limits
 from graph.patience import TookTooLong, within
 from graph.socket import SocketAdapter, SocketHandler
@@ -111,14 +111,14 @@ class Endpoint(GraphQL[Context, None]):
             return
         context = Context(services=self.services, request_id=new_request_id())
         with suppress(ClientDisconnect):  # whoever went away, or takes nothing any more, needs no answer
-            response = await self._respond(Arrival(scope, receive, self.door.limits.body_bytes), context)
+            response = await self._respond(RawRequest(scope, receive, self.door.limits.body_bytes), context)
             response.raw_headers.append((b"x-request-id", context.request_id.encode()))
             if isinstance(response, StreamingResponse):
                 await self._stream(response, scope, receive, send)
             else:
                 await self._patiently(response(scope, receive, send))
 
-    async def _respond(self, request: Arrival, context: Context) -> Response | JSONAnswer:
+    async def _respond(self, request: RawRequest, context: Context) -> Response | RawResponse:
         try:
             context.principal = await self._admit(request)
             return await self._answer(request, context)
@@ -132,7 +132,7 @@ class Endpoint(GraphQL[Context, None]):
             _log.error("internal error", request_id=context.request_id, exc_info=error)
             return self._refuse(500, INTERNAL, context)
 
-    async def _answer(self, request: Arrival, context: Context) -> Response | JSONAnswer:
+    async def _answer(self, request: RawRequest, context: Context) -> Response | RawResponse:
         quick = await self._fast_path.answer(request, context)
         answer = quick or await self._run(request.whole(), context)
         self.door.executed(Execution.STOCK if quick is None else Execution.COMPILED)
@@ -171,7 +171,7 @@ class Endpoint(GraphQL[Context, None]):
         finally:
             self.door.socket_closed()
 
-    async def _admit(self, request: Arrival) -> Principal:
+    async def _admit(self, request: RawRequest) -> Principal:
         principal = await self.principal_of(request.header(b"authorization"))
         if principal is None:
             raise HTTPException(401, "A valid token is needed: Authorization: Bearer …")

@@ -15,13 +15,13 @@ import orjson
 from compiled.plan import Fallback, Outcome, QueryPlan
 from graph.deadline import too_long
 from graph.errors import CodedError, http_status, tidy_error
-from graph.http import JSONAnswer
+from graph.http import RawResponse
 from graph.patience import TookTooLong, within
 from graph.scales import holds_fractions, weigh_variables
 
 if TYPE_CHECKING:
     from graph.context import Context
-    from graph.http import Arrival
+    from graph.http import RawRequest
     from graph.limits import Limits
     from graph.schema import Schema
 
@@ -42,7 +42,7 @@ class FastPath:
         self._limits = limits
         self._seconds = limits.duration.total_seconds()
 
-    async def answer(self, request: Arrival, context: Context) -> JSONAnswer | None:
+    async def answer(self, request: RawRequest, context: Context) -> RawResponse | None:
         """The answer to a request that has been admitted; None leaves it to the stock way."""
         posted = _posted(await request.body()) if _is_plain(request) else None
         plan = self._schema.plan(posted.query, posted.operation_name) if posted else None
@@ -63,16 +63,16 @@ class FastPath:
         finally:
             context.spent = time.monotonic() - began
 
-    def _response(self, outcome: Outcome, context: Context) -> JSONAnswer:
+    def _response(self, outcome: Outcome, context: Context) -> RawResponse:
         answer: dict[str, Any] = {"data": outcome.data}
         if not outcome.errors:
-            return JSONAnswer(orjson.dumps(answer), 200)
+            return RawResponse(orjson.dumps(answer), 200)
         tidied = [tidy_error(error, context.request_id, production=True) for error in outcome.errors]
         answer["errors"] = [error.formatted for error in tidied]
-        return JSONAnswer(orjson.dumps(answer), http_status(answer))
+        return RawResponse(orjson.dumps(answer), http_status(answer))
 
 
-def _is_plain(request: Arrival) -> bool:
+def _is_plain(request: RawRequest) -> bool:
     content_type = (request.header(b"content-type") or "").partition(";")[0]
     return content_type == "application/json" and "event-stream" not in (request.header(b"accept") or "")
 

@@ -23,7 +23,7 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
-class Arrival:
+class RawRequest:
     """A request; its body may have at most ``most`` bytes."""
 
     __slots__ = ("_body", "_most", "_receive", "_received", "scope")
@@ -78,7 +78,7 @@ class Arrival:
         return message
 
 
-class JSONAnswer:
+class RawResponse:
     """An answer that is there as a whole."""
 
     __slots__ = ("body", "raw_headers", "status_code")

@@ -20,7 +20,7 @@ from compiled.kept import KEPT
 from domain.identity import Principal, Role, TicketId
 from graph.context import Context
 from graph.fast_path import FastPath
-from graph.http import Arrival
+from graph.http import RawRequest
 from graph.types import CrmCustomer, CrmPanel, Ticket
 from persistence.standings import ConnectorStanding, KnownTicket
 from server.clock import utc_now
@@ -308,10 +308,10 @@ async def test_what_is_given_up_here_has_the_time_that_is_left(helpdesk: Helpdes
     assert [(error.extensions or {})["code"] for error in late.errors or ()] == ["LIMIT_EXCEEDED"]
 
 
-def posted(query: str) -> Arrival:
+def posted(query: str) -> RawRequest:
     """A request as it reaches the fast path."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": orjson.dumps({"query": query}), "more_body": False}
 
-    return Arrival({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive, most=1_000)
+    return RawRequest({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive, most=1_000)
